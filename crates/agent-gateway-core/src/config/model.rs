@@ -1,0 +1,80 @@
+//! `model` and `guardrails`: which model answers, what it costs, what a run may use.
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// The section `model`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The model of agents that name none, as `provider/model` or a bare well-known name.
+    pub default: String,
+    /// The temperature of agents that set none.
+    pub temperature: f64,
+    /// The most tokens of one answer, for agents that set none.
+    pub max_tokens: u32,
+    /// The model to turn to when the first one fails.
+    pub fallback: Option<String>,
+    /// Providers by the name that stands before the `/` of a model.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Prices by model; they win over the embedded table.
+    pub prices: BTreeMap<String, ModelPrice>,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            default: "gemini/gemini-2.5-flash".into(),
+            temperature: 0.1,
+            max_tokens: 50_000,
+            fallback: None,
+            providers: BTreeMap::new(),
+            prices: BTreeMap::new(),
+        }
+    }
+}
+
+/// One entry of `model.providers`. What is absent comes from the variables that the provider documents.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Where its API is.
+    pub base_url: Option<String>,
+    /// Its key.
+    pub api_key: Option<Secret>,
+}
+
+/// One entry of `model.prices`, in US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPrice {
+    /// Of input tokens.
+    pub input: f64,
+    /// Of input tokens that the provider had cached; absent: as other input.
+    #[serde(default)]
+    pub cached_input: Option<f64>,
+    /// Of output tokens.
+    pub output: f64,
+}
+
+/// The section `guardrails`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardrailsConfig {
+    /// Tool calls of one run; 0 allows none.
+    pub max_tool_calls: u32,
+    /// Model turns of one run.
+    pub max_iterations: u32,
+    /// Milliseconds of one run.
+    pub timeout_ms: u64,
+    /// How deep runs may delegate; 0 allows no delegation.
+    pub max_delegation_depth: u32,
+}
+
+impl Default for GuardrailsConfig {
+    fn default() -> Self {
+        Self { max_tool_calls: 20, max_iterations: 10, timeout_ms: 60_000, max_delegation_depth: 3 }
+    }
+}

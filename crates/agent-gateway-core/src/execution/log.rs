@@ -1,0 +1,139 @@
+//! The run log: a run *is* its log. Everything else about a run is a reading of it.
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use crate::{
+    Error, Result, Timestamp,
+    id::ModelName,
+    message::{Arguments, TokenUsage, ToolCall},
+};
+
+/// A place in a run's log: the sequence number of the last entry read, 0 before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub u64);
+
+impl Cursor {
+    /// Before the first entry.
+    pub const START: Self = Self(0);
+
+    /// The place behind the next entry.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Of entries that are to be appended to a log that ends here: how many at their head are stored already. A rest that
+    /// does not continue the log without a gap is `Conflict`.
+    pub fn already_stored(self, places: impl IntoIterator<Item = Self>) -> Result<usize> {
+        let (mut stored, mut end) = (0, self);
+        for place in places {
+            if end == self && (Self::START.next()..=self).contains(&place) {
+                stored += 1;
+            } else if place == end.next() {
+                end = place;
+            } else {
+                return Err(Error::conflict("the entries do not continue the run log")
+                    .with("expected", end.0 + 1)
+                    .with("got", place.0));
+            }
+        }
+        Ok(stored)
+    }
+}
+
+/// One entry. Sequence numbers start at 1 and have no gaps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its place in the log.
+    pub sequence: Cursor,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: LogEvent,
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogEvent {
+    /// The model answered, in full.
+    ModelTurn(ModelTurn),
+    /// A call was handed to its tool. After a crash this says which calls were under way.
+    ToolStarted {
+        /// The call.
+        call_id: Arc<str>,
+        /// The tool.
+        name: Arc<str>,
+    },
+    /// A call was answered, in full as the model sees it.
+    ToolTurn(ToolTurn),
+    /// The run ended.
+    Finished(Outcome),
+}
+
+impl LogEvent {
+    /// The word that stores keep beside the entry.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ModelTurn(_) => "model_turn",
+            Self::ToolStarted { .. } => "tool_started",
+            Self::ToolTurn(_) => "tool_turn",
+            Self::Finished(_) => "finished",
+        }
+    }
+}
+
+/// One answer of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelTurn {
+    /// The model, as the provider names it.
+    pub model: ModelName,
+    /// The text.
+    pub text: Arc<str>,
+    /// The calls it asks for, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// What it consumed.
+    pub tokens: TokenUsage,
+    /// Its cost in USD; `None` when the price is unknown.
+    pub cost_usd: Option<f64>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// One answered tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolTurn {
+    /// The call.
+    pub call_id: Arc<str>,
+    /// The tool.
+    pub name: Arc<str>,
+    /// The arguments after defaults were filled in.
+    pub arguments: Arguments,
+    /// How it ended.
+    pub outcome: ToolOutcome,
+    /// What the model sees.
+    pub content: Arc<str>,
+    /// How many bytes the whole result had, when it was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_from: Option<usize>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// How a tool call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolOutcome {
+    /// The tool answered.
+    Succeeded,
+    /// The tool ran and failed.
+    Failed,
+    /// The call never reached its tool: unknown, not permitted, bad arguments, over the limit.
+    Refused,
+}

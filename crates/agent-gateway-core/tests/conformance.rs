@@ -1,0 +1,7 @@
+//! The published suites, run on the backends of `in_process`.
+mod conformance {
+    mod auth;
+    mod lock;
+    mod memory;
+    mod queue;
+}
