@@ -1,0 +1,20 @@
+//! The one loop of agent-gateway: every execution, whoever asked for it, runs in [`drive`].
+//!
+//! It knows no HTTP, no SQL, no YAML, and it spawns nothing: what it needs comes in as values and ports.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod agent;
+mod drive;
+mod guard;
+mod prompt;
+mod run;
+mod schema;
+mod tools;
+mod turn;
+
+pub use agent::{AgentPlan, ModelPlan};
+pub use drive::{Ended, drive};
+pub use prompt::PromptLayers;
+pub use run::{Ports, Recorder, Run};
+pub use schema::{FieldError, OutputSchema, Schema};
+pub use tools::{BoundTool, ToolSet};

@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use agent_gateway_core::id::{AgentId, SkillId};
+use serde_json::json;
+
+use super::*;
+use crate::Schema;
+
+fn agent(prompt: &str) -> AgentDefinition {
+    AgentDefinition::new(AgentId::new("helper").unwrap(), prompt)
+}
+
+fn noon() -> Timestamp {
+    "2026-01-02T12:34:56Z".parse().unwrap()
+}
+
+#[test]
+fn layers_stand_in_order_and_empty_ones_are_left_out() {
+    let mut definitions = Definitions { root_prompt: "ROOT".into(), ..Definitions::default() };
+    let mut skill = SkillDefinition::new(SkillId::new("math").unwrap(), "Add numbers.");
+    skill.name = "Mathematics".to_owned();
+    skill.description = "Counts".to_owned();
+    definitions.skills.insert(skill.id.clone(), Arc::new(skill));
+    let mut helper = agent("AGENT");
+    helper.behavior = "BEHAVE".into();
+    helper.context = vec!["first".into(), "second file".into()];
+    helper.skills = vec!["unknown".to_owned(), "math".to_owned()];
+    let prompt = PromptLayers::new(&definitions, &helper, 6).system(noon(), None);
+    let expected = [
+        "Current date and time: 2026-01-02 12:34 UTC",
+        "ROOT",
+        "AGENT",
+        "BEHAVE",
+        "## Reference Material\n\nfirst",
+        "second",
+        "## Available Skills\n\n### Skill: Mathematics\n*Counts*\n\nAdd numbers.",
+    ];
+    assert_eq!(prompt, expected.join("\n\n---\n\n"));
+}
+
+#[test]
+fn the_output_format_comes_last_without_a_separator() {
+    let schema = OutputSchema::compile(json!({"type": "object"})).unwrap();
+    let layers = PromptLayers::new(&Definitions::default(), &agent("AGENT"), 100);
+    let prompt = layers.system(noon(), Some(&schema));
+    let (_, tail) = prompt.split_once("AGENT").unwrap();
+    assert!(tail.starts_with("\n\n## Required Output Format"), "{tail}");
+    assert!(!tail.contains("---"), "{tail}");
+}
+
+#[test]
+fn input_is_shown_only_to_agents_that_declare_it() {
+    let input = json!({"city": "Oslo"}).as_object().unwrap().clone();
+    let mut helper = agent("AGENT");
+    assert_eq!(&*user_message(&"go".into(), &input, &helper), "go");
+    helper.input_schema = Some(Arc::new(json!({"type": "object"})));
+    let shown = user_message(&"go".into(), &input, &helper);
+    assert_eq!(&*shown, "go\n\n## Input\n```json\n{\n  \"city\": \"Oslo\"\n}\n```");
+    assert!(Schema::compile(&json!({"type": 5})).is_err());
+}

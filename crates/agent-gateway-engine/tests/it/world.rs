@@ -1,0 +1,120 @@
+//! One run with a scripted model, its tools, and its log.
+use std::sync::{Arc, Mutex};
+
+use agent_gateway_core::{
+    Error, JsonMap, Result,
+    agent::AgentDefinition,
+    clock::SystemClock,
+    definitions::Definitions,
+    execution::{Limits, LogEvent, Outcome},
+    id::{AgentId, ExecutionId, ModelName},
+    message::Message,
+    ports::{model::ModelRequest, tool::Tool},
+    tool::ToolContext,
+};
+use agent_gateway_engine::{
+    AgentPlan, BoundTool, Ended, ModelPlan, OutputSchema, Ports, PromptLayers, Recorder, Run, ToolSet, drive,
+};
+use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// A log in memory that can break after some entries.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) events: Mutex<Vec<LogEvent>>,
+    pub(crate) breaks_after: Option<usize>,
+}
+
+#[async_trait]
+impl Recorder for Log {
+    async fn record(&self, event: LogEvent) -> Result<()> {
+        let mut events = self.events.lock().unwrap();
+        if self.breaks_after.is_some_and(|most| events.len() >= most) {
+            return Err(Error::unavailable("disk 7 of host db-3 is on fire"));
+        }
+        events.push(event);
+        Ok(())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) model: ScriptedModel,
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) limits: Limits,
+    pub(crate) output: Option<Value>,
+    pub(crate) fallback: Option<&'static str>,
+    pub(crate) log: Log,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) defaults: JsonMap,
+}
+
+impl World {
+    pub(crate) fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self {
+            model: ScriptedModel::new(replies),
+            tools: Vec::new(),
+            limits: Limits::default(),
+            output: None,
+            fallback: None,
+            log: Log::default(),
+            cancel: CancellationToken::new(),
+            defaults: JsonMap::new(),
+        }
+    }
+
+    pub(crate) fn tool(mut self, tool: &Arc<impl Tool>) -> Self {
+        self.tools.push(tool.clone());
+        self
+    }
+
+    pub(crate) async fn run(&self) -> Ended {
+        let definition = AgentDefinition::new(AgentId::new("helper").unwrap(), "You help.");
+        let bound = self
+            .tools
+            .iter()
+            .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()));
+        let agent = AgentPlan {
+            prompt: PromptLayers::new(&Definitions::default(), &definition, 1000),
+            model: ModelPlan {
+                name: ModelName::new("scripted/one").unwrap(),
+                fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
+                temperature: Some(0.1),
+                max_tokens: Some(100),
+            },
+            tools: ToolSet::new(&definition.id, bound),
+            input_schema: None,
+            output_schema: None,
+            definition: Arc::new(definition),
+        };
+        let run = Run {
+            context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
+            agent: Arc::new(agent),
+            message: "hello".into(),
+            limits: self.limits,
+            output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
+        };
+        let ports = Ports { model: &self.model, recorder: &self.log, clock: &SystemClock };
+        drive(&run, ports, &self.cancel).await
+    }
+
+    pub(crate) async fn outcome(&self) -> Outcome {
+        self.run().await.outcome
+    }
+
+    /// The requests that reached the model.
+    pub(crate) fn requests(&self) -> Vec<ModelRequest> {
+        self.model.requests()
+    }
+
+    /// The tool results that the model saw in its last request.
+    pub(crate) fn results(&self) -> Vec<String> {
+        let last = self.requests().pop().unwrap();
+        let result = |message: Message| match message {
+            Message::Tool { content, .. } => Some(content.to_string()),
+            _ => None,
+        };
+        last.messages.into_iter().filter_map(result).collect()
+    }
+}
