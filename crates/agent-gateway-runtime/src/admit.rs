@@ -1,0 +1,156 @@
+//! Admission: every rule that a request must meet before anything is stored.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    agent::{AgentScope, Availability, ExecutionMode},
+    execution::{Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, Target},
+    id::ExecutionId,
+};
+use agent_gateway_engine::{AgentPlan, FieldError, OutputSchema};
+use serde_json::json;
+
+use crate::{Ports, Refusal, Snapshot, run::is_empty};
+
+/// The most characters of a message.
+pub const MAX_MESSAGE_CHARS: usize = 102_400;
+/// The shortest and the longest time that a caller may ask for.
+const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1_000..=300_000;
+
+/// A request that may run.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// The agent, as it is in the snapshot of this moment.
+    pub(crate) plan: Arc<AgentPlan>,
+    /// The record to store.
+    pub(crate) execution: Execution,
+    /// Where it runs.
+    pub(crate) placement: Placement,
+}
+
+/// Where an execution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// In this process, while the caller waits.
+    Here,
+    /// With a worker.
+    Queue,
+}
+
+/// Holds a request against the rules, in the order in which clients know their errors.
+pub(crate) fn admit(
+    request: ExecutionRequest,
+    snapshot: &Snapshot,
+    ports: &Ports,
+) -> Result<Admitted, Refusal> {
+    let Target::Agent(agent_id) = &request.target else {
+        return Err(Refusal::AgentNotFound("?".to_owned()));
+    };
+    if !request.principal.scopes().grants_invoke(agent_id.as_str()) {
+        return Err(Refusal::ScopeMissing("agents:invoke".to_owned()));
+    }
+    let plan =
+        snapshot.plan(agent_id.as_str()).ok_or_else(|| Refusal::AgentNotFound(agent_id.to_string()))?;
+    if plan.definition.availability == Availability::Disabled {
+        return Err(Refusal::AgentDisabled(agent_id.clone()));
+    }
+    check_message(&request.message)?;
+    check_options(&request)?;
+    check_input(plan, &request)?;
+    if plan.definition.scope == AgentScope::Personal {
+        return Err(match request.principal.id() {
+            None => Refusal::IdentityRequired(agent_id.clone()),
+            Some(_) => Refusal::SetupRequired(agent_id.clone()),
+        });
+    }
+    let placement = match (request.mode, plan.definition.execution_mode) {
+        (Mode::Wait, _) | (Mode::AsAgent, ExecutionMode::Sync) => Placement::Here,
+        _ => Placement::Queue,
+    };
+    let (plan, agent_id) = (plan.clone(), agent_id.clone());
+    let now = ports.clock.now();
+    let mut execution = Execution::new(ExecutionId::generate(), agent_id, request.message, now);
+    execution.input = Some(request.input).filter(|input| !input.is_empty());
+    execution.options = request.options;
+    execution.user_id = request.principal.id().cloned();
+    execution.revision.clone_from(&snapshot.definitions().revision);
+    execution.idempotency_key = request.idempotency_key;
+    place(&mut execution, request.origin);
+    if placement == Placement::Here {
+        execution.status = ExecutionStatus::Running;
+        execution.fence = Fence::NONE.next();
+        execution.started_at = Some(now);
+    }
+    Ok(Admitted { plan, execution, placement })
+}
+
+fn place(execution: &mut Execution, origin: Origin) {
+    match origin {
+        Origin::Schedule { id, name, .. } => {
+            execution.schedule_id = Some(id);
+            execution.schedule_name = Some(name);
+        }
+        Origin::Delegation(lineage) => {
+            execution.parent_execution_id = Some(lineage.parent);
+            execution.root_execution_id = Some(lineage.root);
+            execution.delegation_depth = lineage.depth;
+        }
+        _ => {}
+    }
+}
+
+fn check_message(message: &str) -> Result<(), Refusal> {
+    let refuse = |kind: &str, msg: String| {
+        Err(Refusal::FieldInvalid(FieldError {
+            loc: vec![json!("body"), json!("message")],
+            msg,
+            kind: kind.to_owned(),
+        }))
+    };
+    if message.is_empty() {
+        return refuse("string_too_short", "String should have at least 1 character".to_owned());
+    }
+    // A character has at most four bytes: most messages need no counting.
+    if message.len() > MAX_MESSAGE_CHARS && message.chars().nth(MAX_MESSAGE_CHARS).is_some() {
+        return refuse(
+            "string_too_long",
+            format!("String should have at most {MAX_MESSAGE_CHARS} characters"),
+        );
+    }
+    Ok(())
+}
+
+fn check_options(request: &ExecutionRequest) -> Result<(), Refusal> {
+    let refuse = |field: &str, kind: &str, msg: String| {
+        let loc = vec![json!("body"), json!("options"), json!(field)];
+        Err(Refusal::FieldInvalid(FieldError { loc, msg, kind: kind.to_owned() }))
+    };
+    if let Some(timeout) = request.options.timeout_ms {
+        if timeout < *TIMEOUT_MS.start() {
+            return refuse(
+                "timeout_ms",
+                "greater_than_equal",
+                "Input should be greater than or equal to 1000".to_owned(),
+            );
+        }
+        if timeout > *TIMEOUT_MS.end() {
+            return refuse(
+                "timeout_ms",
+                "less_than_equal",
+                "Input should be less than or equal to 300000".to_owned(),
+            );
+        }
+    }
+    match request.options.output_schema.as_ref().filter(|schema| !is_empty(schema)) {
+        None => Ok(()),
+        Some(schema) => match OutputSchema::compile(schema.clone()) {
+            Ok(_) => Ok(()),
+            Err(error) => refuse("output_schema", "value_error", error.to_string()),
+        },
+    }
+}
+
+fn check_input(plan: &AgentPlan, request: &ExecutionRequest) -> Result<(), Refusal> {
+    let Some(schema) = &plan.input_schema else { return Ok(()) };
+    let errors = schema.check(&serde_json::Value::Object(request.input.clone()), &["body", "input"]);
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::InputInvalid(errors)) }
+}

@@ -1,0 +1,38 @@
+//! The assembled gateway without HTTP: definitions and ports become a [`Gateway`] that runs agents.
+//!
+//! The stages are values: [`Recipe`] and definitions make a [`Snapshot`], opened ports make [`Ports`], both make a [`Gateway`].
+//! It is **not** a protocol: those call [`Executions`], [`Catalogue`] and [`Authenticator`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// Making it.
+mod gateway;
+mod ports;
+mod recipe;
+mod snapshot;
+
+// What protocols hold.
+mod auth;
+mod catalogue;
+mod executions;
+mod refusal;
+
+// One execution.
+mod admit;
+mod recorder;
+mod run;
+mod running;
+
+// What runs beside.
+mod tasks;
+mod worker;
+
+pub use admit::MAX_MESSAGE_CHARS;
+pub use agent_gateway_engine::{FieldError, Schema};
+pub use auth::{AuthFailure, Authenticator};
+pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};
+pub use executions::{CancelOutcome, Completed, Executions, Submitted};
+pub use gateway::{Gateway, Limits};
+pub use ports::Ports;
+pub use recipe::{Recipe, SchemaOverrides};
+pub use refusal::Refusal;
+pub use snapshot::Snapshot;

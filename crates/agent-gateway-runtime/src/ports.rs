@@ -1,0 +1,42 @@
+//! The opened backends.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    Result,
+    clock::{Clock, SystemClock},
+    ports::{
+        definition::DefinitionSource, model::LanguageModel, persistence::PersistenceBackend,
+        queue::ExecutionQueue,
+    },
+};
+
+/// Every backend that the gateway calls, ready to be called.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    pub(crate) definitions: Arc<dyn DefinitionSource>,
+    pub(crate) model: Arc<dyn LanguageModel>,
+    pub(crate) persistence: Arc<dyn PersistenceBackend>,
+    pub(crate) queue: Arc<dyn ExecutionQueue>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Ports {
+    /// Prepares the backends. Nothing is degraded: the first that cannot be prepared is the error.
+    pub async fn open(
+        definitions: Arc<dyn DefinitionSource>,
+        model: Arc<dyn LanguageModel>,
+        persistence: Arc<dyn PersistenceBackend>,
+        queue: Arc<dyn ExecutionQueue>,
+    ) -> Result<Self> {
+        persistence.prepare().await?;
+        queue.prepare().await?;
+        Ok(Self { definitions, model, persistence, queue, clock: Arc::new(SystemClock) })
+    }
+
+    /// With another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+}

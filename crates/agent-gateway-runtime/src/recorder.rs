@@ -1,0 +1,82 @@
+//! Writes a run's log and its end.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    Error, Result, Timestamp,
+    clock::Clock,
+    execution::{Advanced, Cursor, Fence, LogEntry, LogEvent, Outcome, Transition},
+    id::ExecutionId,
+    ports::persistence::PersistenceBackend,
+};
+use agent_gateway_engine::{Ended, Recorder};
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+/// The log of one attempt to run an execution.
+#[derive(Debug)]
+pub(crate) struct StoreRecorder {
+    persistence: Arc<dyn PersistenceBackend>,
+    clock: Arc<dyn Clock>,
+    id: ExecutionId,
+    fence: Fence,
+    tail: Mutex<Tail>,
+}
+
+/// The end of the log. An append that was cut off may have been stored, so its entries are written again, as they were.
+#[derive(Debug)]
+struct Tail {
+    last: Cursor,
+    unconfirmed: Vec<LogEntry>,
+}
+
+impl Tail {
+    fn push(&mut self, event: LogEvent, at: Timestamp) {
+        self.last = self.last.next();
+        self.unconfirmed.push(LogEntry { sequence: self.last, at, event });
+    }
+}
+
+impl StoreRecorder {
+    /// Continues the log behind `last` under `fence`.
+    pub(crate) fn new(
+        persistence: Arc<dyn PersistenceBackend>,
+        clock: Arc<dyn Clock>,
+        id: ExecutionId,
+        fence: Fence,
+        last: Cursor,
+    ) -> Self {
+        Self { persistence, clock, id, fence, tail: Mutex::new(Tail { last, unconfirmed: Vec::new() }) }
+    }
+
+    /// Stores the end of the run with what the log lacks. The answer is what is stored: another's end, when that came first.
+    pub(crate) async fn settle(&self, ended: Ended) -> Result<Arc<Outcome>> {
+        let mut tail = self.tail.lock().await;
+        let at = self.clock.now();
+        for event in ended.unrecorded {
+            tail.push(event, at);
+        }
+        let entries = std::mem::take(&mut tail.unconfirmed);
+        let outcome = Arc::new(ended.outcome);
+        let change = Transition::Finish { outcome: Box::new(Outcome::clone(&outcome)), entries, at };
+        match self.persistence.executions().advance(&self.id, self.fence, &change).await? {
+            Advanced::Applied => Ok(outcome),
+            Advanced::Refused { status, fence } => {
+                Err(Error::conflict("another attempt settled this execution")
+                    .with("execution", &self.id)
+                    .with("status", status)
+                    .with("fence", fence.0))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Recorder for StoreRecorder {
+    async fn record(&self, event: LogEvent) -> Result<()> {
+        let mut tail = self.tail.lock().await;
+        tail.push(event, self.clock.now());
+        self.persistence.executions().append(&self.id, self.fence, &tail.unconfirmed).await?;
+        tail.unconfirmed.clear();
+        Ok(())
+    }
+}

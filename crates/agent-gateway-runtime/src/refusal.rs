@@ -1,0 +1,69 @@
+//! Why a request was not run. Each has its own code in every protocol.
+use std::fmt;
+
+use agent_gateway_core::{Error, id::AgentId};
+use agent_gateway_engine::FieldError;
+
+/// A request that was turned away before anything ran.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The caller lacks the scope for this agent.
+    ScopeMissing(String),
+    /// There is no such agent.
+    AgentNotFound(String),
+    /// The agent is switched off.
+    AgentDisabled(AgentId),
+    /// The agent serves each user by their own settings, and the caller is nobody.
+    IdentityRequired(AgentId),
+    /// The agent serves each user by their own settings, and this user made none.
+    SetupRequired(AgentId),
+    /// A field of the request breaks a rule.
+    FieldInvalid(FieldError),
+    /// The input does not fit the agent's schema.
+    InputInvalid(Vec<FieldError>),
+    /// The gateway has as many executions under way as it may.
+    Busy,
+    /// The gateway is shutting down.
+    ShuttingDown,
+    /// A port failed.
+    Failed(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScopeMissing(scope) => write!(f, "the scope '{scope}' is missing"),
+            Self::AgentNotFound(id) => write!(f, "Agent '{id}' not found"),
+            Self::AgentDisabled(id) => write!(f, "Agent '{id}' is disabled"),
+            Self::IdentityRequired(id) => {
+                write!(f, "Agent '{id}' is personal and needs an authenticated user")
+            }
+            Self::SetupRequired(id) => write!(f, "Agent '{id}' is personal and is not set up for this user"),
+            Self::FieldInvalid(error) => write!(f, "{}", error.msg),
+            Self::InputInvalid(errors) => {
+                let lines: Vec<String> = errors.iter().map(line).collect();
+                write!(f, "Input validation failed: {}", lines.join("; "))
+            }
+            Self::Busy => {
+                f.write_str("the gateway has as many executions under way as it may; try again later")
+            }
+            Self::ShuttingDown => f.write_str("the gateway is shutting down"),
+            Self::Failed(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+fn line(error: &FieldError) -> String {
+    let path: Vec<String> =
+        error.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
+    format!("{}: {}", path.join("."), error.msg)
+}

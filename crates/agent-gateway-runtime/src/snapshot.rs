@@ -1,0 +1,222 @@
+//! One immutable set of agents, skills and tools. A run keeps the snapshot that it began with.
+use std::{collections::BTreeSet, sync::Arc};
+
+use agent_gateway_core::{
+    Error, JsonMap,
+    agent::AgentDefinition,
+    config::ToolVisibility,
+    definitions::Definitions,
+    diagnostic::Diagnostic,
+    id::{AgentId, ToolName},
+    tool::{Approval, ToolSource, ToolSpec},
+};
+use agent_gateway_engine::{AgentPlan, BoundTool, ModelPlan, OutputSchema, PromptLayers, Schema, ToolSet};
+use indexmap::IndexMap;
+
+use crate::Recipe;
+
+/// Everything that is served, made ready to run.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    definitions: Definitions,
+    agents: IndexMap<AgentId, Arc<AgentPlan>>,
+    tools: IndexMap<ToolName, Arc<BoundTool>>,
+}
+
+impl Snapshot {
+    /// Makes definitions ready to run. What cannot be made ready is left out and named in the diagnostics.
+    #[must_use]
+    pub fn new(mut definitions: Definitions, recipe: &Recipe) -> Self {
+        let tools = bind_tools(&mut definitions, recipe);
+        check_skills(&mut definitions, &tools);
+        let mut agents = IndexMap::new();
+        let mut findings = Vec::new();
+        for (id, definition) in &definitions.agents {
+            match plan_agent(definition, &definitions, &tools, recipe) {
+                Ok(plan) => {
+                    agents.insert(id.clone(), Arc::new(plan));
+                }
+                Err(finding) => findings.push(*finding),
+            }
+        }
+        definitions.diagnostics.extend(findings);
+        Self { definitions, agents, tools }
+    }
+
+    /// The agents that can be run, in directory order.
+    pub fn agents(&self) -> impl ExactSizeIterator<Item = &Arc<AgentDefinition>> {
+        self.agents.values().map(|plan| &plan.definition)
+    }
+
+    /// One agent.
+    #[must_use]
+    pub fn agent(&self, id: &str) -> Option<&Arc<AgentDefinition>> {
+        self.agents.get(id).map(|plan| &plan.definition)
+    }
+
+    /// What was read, and what was found wrong with it.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    /// Every tool, in the order file, code.
+    pub fn tools(&self) -> impl ExactSizeIterator<Item = &ToolSpec> {
+        self.tools.values().map(|tool| &**tool.spec())
+    }
+
+    /// One tool.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&ToolSpec> {
+        self.tools.get(name).map(|tool| &**tool.spec())
+    }
+
+    /// The names of the tools of an agent's skills, in the order of the skills.
+    #[must_use]
+    pub fn skill_tools(&self, agent: &AgentDefinition) -> Vec<&str> {
+        skill_tools(agent, &self.definitions)
+    }
+
+    pub(crate) fn plan(&self, id: &str) -> Option<&Arc<AgentPlan>> {
+        self.agents.get(id)
+    }
+}
+
+/// File tools first, then code tools, which win over file tools of the same name.
+fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolName, Arc<BoundTool>> {
+    let mut bound = IndexMap::new();
+    let mut findings = Vec::new();
+    for (name, definition) in &definitions.tools {
+        let file = format!("tools/{}/TOOL.md", definition.id);
+        let tool = recipe.tool_factory.build(definition);
+        match tool.and_then(|tool| BoundTool::new(tool, definition.defaults.clone())) {
+            Ok(tool) => {
+                if tool.spec().approval == Approval::Required {
+                    let finding =
+                        Diagnostic::warning(&file, "calls that need approval are not yet supported")
+                            .key("permissions.require_approval")
+                            .hint("the tool is listed and is not offered to any agent");
+                    findings.push(finding);
+                }
+                bound.insert(name.clone(), Arc::new(tool));
+            }
+            Err(error) => findings.push(unusable(&file, "the tool is not served", &error)),
+        }
+    }
+    for tool in &recipe.code_tools {
+        let name = tool.spec().name.clone();
+        match BoundTool::new(tool.clone(), JsonMap::new()) {
+            Ok(tool) => {
+                if bound.insert(name.clone(), Arc::new(tool)).is_some_and(|earlier| is_file(&earlier)) {
+                    let message =
+                        format!("the application's tool '{name}' replaces the file tool of that name");
+                    findings.push(Diagnostic::warning("", message));
+                }
+            }
+            Err(error) => {
+                findings.push(unusable("", &format!("the application's tool '{name}' is not served"), &error))
+            }
+        }
+    }
+    definitions.diagnostics.extend(findings);
+    bound
+}
+
+fn is_file(tool: &BoundTool) -> bool {
+    tool.spec().source == ToolSource::File
+}
+
+fn unusable(file: &str, what: &str, error: &Error) -> Diagnostic {
+    Diagnostic::error(file, format!("{what}: {error}"))
+}
+
+fn check_skills(definitions: &mut Definitions, tools: &IndexMap<ToolName, Arc<BoundTool>>) {
+    let mut findings = Vec::new();
+    for skill in definitions.skills.values() {
+        for name in &skill.tools {
+            if !tools.contains_key(name.as_str()) {
+                let finding = Diagnostic::warning(
+                    format!("skills/{}/SKILL.md", skill.id),
+                    format!("there is no tool named '{name}'"),
+                );
+                findings.push(
+                    finding
+                        .key("tools")
+                        .hint("a tool's name is the 'name' of its TOOL.md, or else its directory"),
+                );
+            }
+        }
+    }
+    definitions.diagnostics.extend(findings);
+}
+
+fn plan_agent(
+    agent: &Arc<AgentDefinition>,
+    definitions: &Definitions,
+    tools: &IndexMap<ToolName, Arc<BoundTool>>,
+    recipe: &Recipe,
+) -> Result<AgentPlan, Box<Diagnostic>> {
+    let unfit = |key: &'static str| {
+        let file = format!("agents/{}/AGENT.md", agent.id);
+        move |error: Error| Box::new(unusable(&file, "the agent is not served", &error).key(key))
+    };
+    let mut definition = AgentDefinition::clone(agent);
+    if let Some(schema) = recipe.schemas.input.get(&agent.id) {
+        definition.input_schema = Some(schema.clone());
+    }
+    if let Some(schema) = recipe.schemas.output.get(&agent.id) {
+        definition.output_schema = Some(schema.clone());
+    }
+    let input_schema =
+        definition.input_schema.as_deref().map(Schema::compile).transpose().map_err(unfit("input_schema"))?;
+    let output_schema = definition.output_schema.clone().map(OutputSchema::compile).transpose();
+    let output_schema = output_schema.map_err(unfit("output_schema"))?.map(Arc::new);
+    Ok(AgentPlan {
+        prompt: PromptLayers::new(definitions, &definition, recipe.max_context_file_chars),
+        model: model_plan(&definition, recipe),
+        tools: ToolSet::new(&agent.id, offered(&definition, definitions, tools, recipe.visibility)),
+        input_schema,
+        output_schema,
+        definition: Arc::new(definition),
+    })
+}
+
+/// An agent's own fallback always counts; the gateway's counts for the gateway's model alone.
+fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
+    let own = &agent.model;
+    let fallback = match (&own.fallback, &own.name) {
+        (Some(fallback), _) => Some(fallback.clone()),
+        (None, Some(_)) => None,
+        (None, None) => recipe.fallback_model.clone(),
+    };
+    let name = own.name.clone().unwrap_or_else(|| recipe.default_model.clone());
+    ModelPlan {
+        fallback: fallback.filter(|fallback| *fallback != name),
+        name,
+        temperature: Some(own.temperature.unwrap_or(recipe.temperature)),
+        max_tokens: Some(own.max_tokens.unwrap_or(recipe.max_tokens)),
+    }
+}
+
+fn skill_tools<'a>(agent: &AgentDefinition, definitions: &'a Definitions) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    let skills = agent.skills.iter().filter_map(|id| definitions.skills.get(id.as_str()));
+    skills.flat_map(|skill| &skill.tools).map(String::as_str).filter(|name| seen.insert(*name)).collect()
+}
+
+/// The tools that an agent is offered: those of its skills by name, then the others that it may see, in registry order.
+fn offered(
+    agent: &AgentDefinition,
+    definitions: &Definitions,
+    tools: &IndexMap<ToolName, Arc<BoundTool>>,
+    visibility: ToolVisibility,
+) -> Vec<Arc<BoundTool>> {
+    let mut names = skill_tools(agent, definitions);
+    names.sort_unstable();
+    let of_skills = names.into_iter().filter_map(|name| tools.get(name));
+    let others = tools.values().filter(|tool| match visibility {
+        ToolVisibility::All => true,
+        ToolVisibility::Skills => tool.spec().source == ToolSource::Code,
+    });
+    of_skills.chain(others).filter(|tool| tool.spec().approval == Approval::NotNeeded).cloned().collect()
+}

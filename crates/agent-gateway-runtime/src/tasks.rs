@@ -1,0 +1,52 @@
+//! The gateway's tasks: spawned by name, drained in order.
+use std::{future::Future, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+/// The tasks of one gateway.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskSet {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Whether every task ended in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// They did.
+    Whole,
+    /// Some were still under way.
+    TimedOut,
+}
+
+impl TaskSet {
+    /// Fires when the gateway is to stop.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Runs a task beside the others.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
+    pub(crate) fn spawn<F>(&self, name: &'static str, task: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(self.tracker.track_future(task.instrument(tracing::info_span!("task", name))))
+    }
+
+    /// How many tasks are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Waits for the tasks to end by themselves.
+    pub(crate) async fn drain(&self, within: Duration) -> Drained {
+        self.tracker.close();
+        match tokio::time::timeout(within, self.tracker.wait()).await {
+            Ok(()) => Drained::Whole,
+            Err(_) => Drained::TimedOut,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What is served, and what a reload changes.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    config::ToolVisibility,
+    definitions::Definitions,
+    diagnostic::Severity,
+    id::SkillId,
+    skill::SkillDefinition,
+    tool::{Approval, ToolAccess, ToolSource},
+};
+use agent_gateway_runtime::{HealthStatus, Recipe};
+use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
+use serde_json::json;
+
+use crate::world::{Source, World, agent, request};
+
+fn with_skill(skill_tools: &[&str]) -> Source {
+    let mut definitions = Definitions::default();
+    let mut skill = SkillDefinition::new(SkillId::new("know").unwrap(), "Know.");
+    skill.tools = skill_tools.iter().map(|&name| name.to_owned()).collect();
+    definitions.skills.insert(skill.id.clone(), Arc::new(skill));
+    let mut helper = agent("helper");
+    helper.skills = vec!["know".to_owned()];
+    definitions.agents.insert(helper.id.clone(), Arc::new(helper));
+    let source = Source::default();
+    *source.0.lock().unwrap() = definitions;
+    source
+}
+
+fn mcp_like(name: &str) -> Arc<FnTool> {
+    Arc::new(FnTool::text(name, "ok").unwrap().with_spec(|spec| spec.source = ToolSource::File))
+}
+
+async fn offered(source: Source, change: impl FnOnce(Recipe) -> Recipe) -> Vec<String> {
+    let world = World::start(source, ScriptedModel::new([Reply::text("ok")]), change).await;
+    world.finish(request("helper", "hi")).await;
+    world.model.requests()[0].tools.iter().map(|tool| tool.name.to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_agent_is_offered_the_tools_of_its_skills_by_name_and_then_the_code_tools_that_allow_it() {
+    let foreign = FnTool::text("foreign", "ok").unwrap();
+    let foreign = foreign.with_spec(|spec| spec.access = ToolAccess::Only(vec!["other".to_owned()]));
+    let guarded = FnTool::text("guarded", "ok").unwrap().with_spec(|spec| spec.approval = Approval::Required);
+    let code = Arc::new(FnTool::text("code", "ok").unwrap());
+    let (foreign, guarded) = (Arc::new(foreign), Arc::new(guarded));
+    let tools = || -> Vec<Arc<dyn agent_gateway_core::ports::tool::Tool>> {
+        vec![
+            mcp_like("zeta"),
+            mcp_like("stray"),
+            mcp_like("alpha"),
+            code.clone(),
+            foreign.clone(),
+            guarded.clone(),
+        ]
+    };
+    let with = |visibility| {
+        let tools = tools();
+        move |mut recipe: Recipe| {
+            (recipe.code_tools, recipe.visibility) = (tools, visibility);
+            recipe
+        }
+    };
+    let names = ["zeta", "alpha", "missing"];
+    assert_eq!(offered(with_skill(&names), with(ToolVisibility::Skills)).await, ["alpha", "zeta", "code"]);
+    let all = offered(with_skill(&names), with(ToolVisibility::All)).await;
+    assert_eq!(all, ["alpha", "zeta", "stray", "code"], "tools that need approval are never offered");
+}
+
+#[tokio::test]
+async fn an_agent_whose_schema_is_none_is_left_out_and_named() {
+    let mut broken = agent("broken");
+    broken.input_schema = Some(Arc::new(json!({"type": "objekt"})));
+    let world = World::new([agent("helper"), broken], ScriptedModel::new([])).await;
+    let (catalogue, snapshot) = (world.gateway.catalogue(), world.gateway.catalogue().snapshot());
+    assert!(snapshot.agent("broken").is_none() && snapshot.agent("helper").is_some());
+    let finding = &snapshot.definitions().diagnostics[0];
+    assert_eq!((finding.severity, finding.file.as_str()), (Severity::Error, "agents/broken/AGENT.md"));
+    assert_eq!(catalogue.health().status, HealthStatus::Degraded);
+}
+
+#[tokio::test]
+async fn a_reload_swaps_the_agents_and_runs_under_way_keep_theirs() {
+    let world = World::helper([Reply::text("old").after(std::time::Duration::from_millis(50))]).await;
+    let (done, health) = tokio::join!(world.finish(request("helper", "hi")), async {
+        world.model.wait_for_requests(1).await;
+        let mut definitions = world.source.0.lock().unwrap().clone();
+        definitions.agents.clear();
+        definitions.agents.insert(agent("new").id, Arc::new(agent("new")));
+        *world.source.0.lock().unwrap() = definitions;
+        world.gateway.catalogue().reload().await.unwrap()
+    });
+    assert_eq!((done.outcome.raw_text.as_str(), health.agent_count), ("old", 1));
+    assert!(world.gateway.catalogue().snapshot().agent("new").is_some());
+    assert!(world.submit(request("helper", "hi")).await.is_err());
+}

@@ -1,0 +1,124 @@
+//! A gateway with one agent, a scripted model, and everything in memory.
+use std::sync::{Arc, Mutex};
+
+use agent_gateway_core::{
+    Result,
+    agent::AgentDefinition,
+    definitions::Definitions,
+    execution::{Cursor, Execution, ExecutionRequest, LogEntry, Origin},
+    id::{AgentId, ExecutionId, ModelName, UserId},
+    in_process::{InProcessQueue, InProcessStore},
+    ports::{
+        definition::DefinitionSource,
+        persistence::PersistenceBackend,
+        tool::{Tool, ToolFactory},
+    },
+    principal::{AuthMethod, Principal, Scopes},
+    tool::ToolDefinition,
+};
+use agent_gateway_runtime::{Authenticator, Completed, Gateway, Limits, Ports, Recipe, Refusal, Submitted};
+use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
+use async_trait::async_trait;
+
+/// Definitions that a test can change between two readings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source(pub(crate) Arc<Mutex<Definitions>>);
+
+#[async_trait]
+impl DefinitionSource for Source {
+    async fn read(&self) -> Result<Definitions> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+/// No file tools.
+#[derive(Debug)]
+pub(crate) struct NoFiles;
+
+impl ToolFactory for NoFiles {
+    fn build(&self, _: &ToolDefinition) -> Result<Arc<dyn Tool>> {
+        Err(agent_gateway_core::Error::unsupported("no file tools here"))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) gateway: Gateway,
+    pub(crate) model: Arc<ScriptedModel>,
+    pub(crate) store: Arc<InProcessStore>,
+    pub(crate) source: Source,
+}
+
+pub(crate) fn agent(id: &str) -> AgentDefinition {
+    AgentDefinition::new(AgentId::new(id).unwrap(), "You help.")
+}
+
+pub(crate) fn user(name: &str, scopes: &[&str]) -> Principal {
+    Principal::user(UserId::new(name).unwrap(), AuthMethod::ApiKey, Scopes::new(scopes.iter().copied()))
+}
+
+pub(crate) fn request(agent: &str, message: &str) -> ExecutionRequest {
+    ExecutionRequest::new(
+        AgentId::new(agent).unwrap(),
+        message,
+        user("ann", &["agents:invoke"]),
+        Origin::Library,
+    )
+}
+
+impl World {
+    pub(crate) async fn new(agents: impl IntoIterator<Item = AgentDefinition>, model: ScriptedModel) -> Self {
+        let source = Source::default();
+        for agent in agents {
+            source.0.lock().unwrap().agents.insert(agent.id.clone(), Arc::new(agent));
+        }
+        Self::start(source, model, |recipe| recipe).await
+    }
+
+    pub(crate) async fn start(
+        source: Source,
+        model: ScriptedModel,
+        change: impl FnOnce(Recipe) -> Recipe,
+    ) -> Self {
+        let (model, store) = (Arc::new(model), Arc::new(InProcessStore::default()));
+        let queue = Arc::new(InProcessQueue::default());
+        let ports = Ports::open(Arc::new(source.clone()), model.clone(), store.clone(), queue).await.unwrap();
+        let recipe = change(Recipe::new(ModelName::new("scripted/one").unwrap(), Arc::new(NoFiles)));
+        let gateway = Gateway::start(ports, recipe, Authenticator::open(), Limits::default()).await.unwrap();
+        Self { gateway, model, store, source }
+    }
+
+    pub(crate) async fn helper(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::new([agent("helper")], ScriptedModel::new(replies)).await
+    }
+
+    pub(crate) async fn submit(&self, request: ExecutionRequest) -> Result<Submitted, Refusal> {
+        self.gateway.executions().submit(request).await
+    }
+
+    pub(crate) async fn finish(&self, request: ExecutionRequest) -> Completed {
+        match self.submit(request).await.unwrap() {
+            Submitted::Finished(done) => done,
+            Submitted::Queued(execution) => panic!("queued: {}", execution.id),
+        }
+    }
+
+    pub(crate) async fn stored(&self, id: &ExecutionId) -> Execution {
+        let everything = Principal::system().visibility();
+        self.store.executions().get(id, &everything).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn log(&self, id: &ExecutionId) -> Vec<LogEntry> {
+        self.store.executions().log(id, Cursor::START, 100).await.unwrap()
+    }
+
+    /// Waits until the execution has ended. The store has no events, so this looks again and again.
+    pub(crate) async fn ended(&self, id: &ExecutionId) -> Execution {
+        loop {
+            let execution = self.stored(id).await;
+            if execution.status.is_final() {
+                return execution;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
