@@ -1,0 +1,24 @@
+//! Conformance suites, fixtures and a scripted model server for backends of agent-gateway.
+
+// What a suite needs from the implementor.
+pub mod fixture;
+pub mod suite;
+
+// One suite for each port.
+pub mod auth;
+pub mod lock;
+pub mod memory;
+pub mod model;
+pub mod notification;
+pub mod queue;
+pub mod retrieval;
+pub mod tool;
+
+// What tests of the machine need.
+pub mod model_server;
+pub mod scripted;
+
+// What the suites must find.
+pub mod saboteur;
+
+pub use fixture::Fixture;

@@ -1,0 +1,14 @@
+//! Backends that break one rule each. A suite that lets one of them pass is broken itself.
+//!
+//! Each wraps a good backend and names the case that must find it.
+mod auth;
+mod lock;
+mod memory;
+mod model;
+mod queue;
+
+pub use auth::AdmitsEmpty;
+pub use lock::{IgnoresExpiry, StuckFence};
+pub use memory::MixesScopes;
+pub use model::EndsEarly;
+pub use queue::{IgnoresFence, RedeliversCompleted};
