@@ -1,0 +1,71 @@
+//! What `cargo xtask bench` runs beside the gateway: a model server without delay, a bare handler that makes
+//! the same one model call, and a load generator.
+//!
+//! It is not a benchmark of its own: the figures are ratios of one run, which xtask puts together.
+#![expect(clippy::print_stdout, reason = "the report is for the process that started this one")]
+
+mod bare;
+mod load;
+mod model;
+mod response;
+mod timing;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+
+/// The gateway's allocator, so that the ratio speaks of the gateway's work and not of the allocator's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+#[command(name = "agent-gateway-bench", about = "The parts of `cargo xtask bench`")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve an OpenAI-compatible model that says "pong" at once.
+    Model {
+        #[arg(long)]
+        port: u16,
+    },
+    /// Serve the bare handler: one request in, one model call out.
+    Bare {
+        #[arg(long)]
+        port: u16,
+        /// The model server's base URL, such as `http://127.0.0.1:9000/v1`.
+        #[arg(long)]
+        upstream: String,
+    },
+    /// Keep a server busy and report what it did.
+    Load(load::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        // One thread each: what these two use is taken from the server under test.
+        Command::Model { port } => Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(async { model::serve(listen(port).await?).await }),
+        Command::Load(args) => {
+            let report = Builder::new_current_thread().enable_all().build()?.block_on(load::run(&args))?;
+            println!("{}", if args.json { report.json() } else { report.text() });
+            Ok(())
+        }
+        Command::Bare { port, upstream } => Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(async { bare::serve(listen(port).await?, &upstream).await }),
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener> {
+    Ok(TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?)
+}

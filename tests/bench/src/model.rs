@@ -1,0 +1,104 @@
+//! A model server without delay: every completion is the same few bytes, ready before the request came.
+
+use std::convert::Infallible;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+const COMPLETION: &[u8] = br#"{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench-model","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":12,"completion_tokens":1,"total_tokens":13}}"#;
+
+/// The same answer in three events, sent in one piece.
+const STREAM: &[u8] = b"data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"pong\"},\"finish_reason\":null}]}\n\n\
+data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":1,\"total_tokens\":13}}\n\n\
+data: [DONE]\n\n";
+
+/// Serves until the process ends.
+pub(crate) async fn serve(listener: TcpListener) -> Result<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let mut http = http1::Builder::new();
+        http.pipeline_flush(true);
+        // A client that goes away is its own affair.
+        connections.spawn(async move {
+            drop(http.serve_connection(TokioIo::new(stream), service_fn(answer)).await)
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path();
+    if path == "/healthz" {
+        return Ok(Response::new(Full::default()));
+    }
+    if request.method() != Method::POST || path != "/v1/chat/completions" {
+        return Ok(with_status(StatusCode::NOT_FOUND));
+    }
+    // Read to the end, or the connection could not be used again.
+    let Ok(body) = request.into_body().collect().await else {
+        return Ok(with_status(StatusCode::BAD_REQUEST));
+    };
+    let (bytes, kind) = if wants_stream(&body.to_bytes()) {
+        (STREAM, "text/event-stream")
+    } else {
+        (COMPLETION, "application/json")
+    };
+    let mut response = Response::new(Full::new(Bytes::from_static(bytes)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}
+
+fn with_status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// Looks for `"stream": true` without parsing: inside a JSON string the quotes would be escaped.
+fn wants_stream(body: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"stream\"";
+    body.windows(KEY.len()).enumerate().filter(|(_, window)| *window == KEY).any(|(at, _)| {
+        let rest = body.get(at + KEY.len()..).unwrap_or_default().trim_ascii_start();
+        rest.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_asked_for_by_the_key_and_not_by_a_message() {
+        assert!(wants_stream(br#"{"model":"m","stream":true}"#));
+        assert!(wants_stream(br#"{"stream" : true, "stream_options":{"include_usage":true}}"#));
+        assert!(!wants_stream(br#"{"stream":false,"stream_options":{"include_usage":true}}"#));
+        assert!(!wants_stream(br#"{"messages":[{"content":"\"stream\":true"}]}"#));
+        assert!(!wants_stream(br#"{"stream"#));
+    }
+
+    #[test]
+    fn both_answers_are_valid_json_and_say_the_same() {
+        let whole: serde_json::Value = serde_json::from_slice(COMPLETION).unwrap();
+        assert_eq!(whole["choices"][0]["message"]["content"], "pong");
+        let text = std::str::from_utf8(STREAM).unwrap();
+        let events: Vec<&str> = text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect();
+        let (last, chunks) = events.split_last().unwrap();
+        assert_eq!(*last, "[DONE]");
+        let chunks: Vec<serde_json::Value> =
+            chunks.iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
+        assert_eq!(chunks[0]["choices"][0]["delta"]["content"], "pong");
+        assert_eq!(chunks[2]["usage"], whole["usage"]);
+    }
+}
