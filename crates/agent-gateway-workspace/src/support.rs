@@ -1,0 +1,86 @@
+//! What is read but not built yet, as data: a feature that comes takes its line out.
+
+/// What happens to a key whose feature is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is read and has no effect yet.
+    HasNoEffect,
+    /// To go on without it would be unsafe, so the gateway does not start.
+    StopsTheStart,
+}
+
+/// A setting that is not supported yet.
+#[derive(Debug)]
+pub(crate) struct Unsupported {
+    /// The key, or the section that holds it.
+    pub(crate) key: &'static str,
+    /// The values that ask for the feature; empty: any.
+    pub(crate) values: &'static [&'static str],
+    /// The switch that turns the whole feature off; when it is off, nobody misses it.
+    pub(crate) switch: Option<&'static str>,
+    pub(crate) missing: Missing,
+}
+
+const fn later(key: &'static str) -> Unsupported {
+    Unsupported { key, values: &[], switch: None, missing: Missing::HasNoEffect }
+}
+
+const fn later_unless_off(key: &'static str, switch: &'static str) -> Unsupported {
+    Unsupported { key, values: &[], switch: Some(switch), missing: Missing::HasNoEffect }
+}
+
+const fn refused(
+    key: &'static str,
+    values: &'static [&'static str],
+    switch: Option<&'static str>,
+) -> Unsupported {
+    Unsupported { key, values, switch, missing: Missing::StopsTheStart }
+}
+
+/// Keys of `gateway.yaml`. Backend names are not here: whoever knows the backends refuses the unknown ones.
+pub(crate) const CONFIG: &[Unsupported] = &[
+    refused("auth.mode", &["oauth2", "composite", "custom"], Some("auth.enabled")),
+    refused("rate_limit.enabled", &["true"], None),
+    later("context"),
+    later("auth.oauth2"),
+    later("notifications"),
+    later("persistence.db_schema"),
+    later_unless_off("telemetry", "telemetry.enabled"),
+    later("queue.redis_url"),
+    later("queue.rabbitmq_url"),
+    later("queue.stream_key"),
+    later("queue.queue_name"),
+    later("queue.consumer_group"),
+    later("queue.max_retries"),
+    later("queue.visibility_timeout_s"),
+    later("queue.default_execution_mode"),
+    later_unless_off("scheduler", "scheduler.enabled"),
+    later("context_retrieval.retriever_timeout_seconds"),
+    later("context_retrieval.max_retrieved_chars"),
+    later("mcp"),
+    later_unless_off("memory", "memory.enabled"),
+    later("guardrails.max_delegation_depth"),
+    later_unless_off("cors", "cors.enabled"),
+    later("proxy"),
+    later_unless_off("dashboard", "dashboard.enabled"),
+];
+
+/// Keys of `AGENT.md`, and what is said of them.
+pub(crate) const AGENT: &[(&str, &str)] = &[
+    ("schedules", "it does not run by itself"),
+    ("notifications", "nobody is told of its runs"),
+    ("memory", "it remembers nothing"),
+    ("retrievers", "nothing is retrieved for it"),
+    ("mcp_servers", "it has no tools of MCP servers"),
+    ("delegates_to", "it cannot hand work to other agents"),
+];
+
+/// The keys of `SKILL.md`.
+pub(crate) const SKILL: &[(&str, &str)] =
+    &[("steps", "it is offered as instructions alone, not as a workflow")];
+
+/// What a personal agent does meanwhile.
+pub(crate) const PERSONAL_SCOPE: Option<&str> = Some("every call is refused until user settings are built");
+
+/// What a tool that needs approval does meanwhile.
+pub(crate) const APPROVAL: Option<&str> = Some("every call is refused until approvals are built");

@@ -1,0 +1,222 @@
+//! Bad files: a diagnostic each, and the rest is served.
+use crate::support::{Folder, findings, text, workspace};
+
+/// A workspace with one good agent, skill and tool beside what a test adds.
+fn beside_good_ones() -> Folder {
+    workspace([
+        ("agents/good/AGENT.md", "I am good"),
+        ("skills/good/SKILL.md", "---\ndescription: d\n---\nx"),
+        ("tools/good/TOOL.md", "---\ndescription: d\n---\n"),
+        ("tools/good/handler.py", ""),
+    ])
+}
+
+fn check(folder: &Folder, expected: &[&str]) {
+    let found = folder.read();
+    let served = [
+        found.agents.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        found.skills.keys().map(ToString::to_string).collect(),
+        found.tools.keys().map(ToString::to_string).collect(),
+    ];
+    assert_eq!(served, [["good"], ["good"], ["good"]], "{}", text(&found));
+    assert_eq!(findings(&found), expected, "{}", text(&found));
+    assert!(found.diagnostics.iter().all(|finding| !finding.message.is_empty()));
+}
+
+#[test]
+fn one_bad_file_harms_only_itself() {
+    let cases: [(&str, &[u8], &str); 19] = [
+        (
+            "agents/bad/AGENT.md",
+            b"---\nenabled: false\ndescription: [open\n---\nx",
+            "E agents/bad/AGENT.md:3",
+        ),
+        ("agents/bad/AGENT.md", b"---\nenabled: false\nx", "E agents/bad/AGENT.md:1"),
+        ("agents/bad/AGENT.md", b"---\ntags: [a]\ntags: [b]\n---\nx", "E agents/bad/AGENT.md:3"),
+        ("agents/bad/AGENT.md", b"---\n- a\n- b\n---\nx", "E agents/bad/AGENT.md:2"),
+        ("agents/bad/AGENT.md", b"{\n\"a\": 1,\n}\nx", "E agents/bad/AGENT.md:3"),
+        ("agents/bad/AGENT.md", b"---\nenabled: maybe\n---\nx", "E agents/bad/AGENT.md:2 enabled"),
+        ("agents/bad/AGENT.md", b"---\nenabled:\n---\nx", "E agents/bad/AGENT.md:2 enabled"),
+        ("agents/bad/AGENT.md", b"---\nscope: privat\n---\nx", "E agents/bad/AGENT.md:2 scope"),
+        ("agents/bad/AGENT.md", b"---\ninput_schema: text\n---\nx", "E agents/bad/AGENT.md:2 input_schema"),
+        ("agents/bad/AGENT.md", b"---\ndelegates_to: good\n---\nx", "E agents/bad/AGENT.md:2 delegates_to"),
+        ("agents/bad/AGENT.md", b"", "E agents/bad/AGENT.md"),
+        ("agents/bad/AGENT.md", b"caf\xe9", "E agents/bad/AGENT.md"),
+        ("agents/bad/AGENT.md", b"null \0 byte", "E agents/bad/AGENT.md"),
+        ("skills/bad/SKILL.md", b"---\nname: 'x\n---\nx", "E skills/bad/SKILL.md:3"),
+        ("skills/bad/SKILL.md", b"\xff\xfe", "E skills/bad/SKILL.md"),
+        ("tools/bad/TOOL.md", b"---\nname: {\n---\nx", "E tools/bad/TOOL.md:2"),
+        ("agents/Bad_ID/AGENT.md", b"x", "W agents/Bad_ID"),
+        ("agents/bad/agent.md", b"x", "W agents/bad/agent.md"),
+        ("tools/bad.tool/TOOL.md", b"x", "W tools/bad.tool"),
+    ];
+    for (path, bytes, expected) in cases {
+        let folder = beside_good_ones();
+        folder.write(path, bytes);
+        check(&folder, &[expected]);
+    }
+}
+
+#[test]
+fn leftovers_and_stray_files_are_nobodys_business() {
+    let folder = beside_good_ones();
+    for path in
+        ["tools/__pycache__/x.pyc", "agents/.git/AGENT.md", "agents/README.md", "skills/empty/notes.txt"]
+    {
+        folder.write(path, "x");
+    }
+    check(&folder, &[]);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_served() {
+    let folder = beside_good_ones();
+    folder.write("agents/huge/AGENT.md", vec![b'x'; 10 * 1024 * 1024]);
+    check(&folder, &["E agents/huge/AGENT.md"]);
+}
+
+#[test]
+fn settings_that_explode_are_not_served() {
+    let folder = beside_good_ones();
+    let mut bomb = String::from("---\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..9 {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    folder.write("agents/bomb/AGENT.md", format!("{bomb}---\nx"));
+    folder.write("agents/deep/AGENT.md", format!("---\na: {}\n---\nx", "[".repeat(10_000)));
+    let many: String = (0..200).map(|index| format!("- [{index}]\n")).collect();
+    folder.write("agents/many/AGENT.md", format!("---\ntags:\n{many}---\nx"));
+    let found = folder.read();
+    assert_eq!(found.agents.keys().map(|id| id.as_str()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(found.error_count(), 3, "{}", text(&found));
+}
+
+#[test]
+fn values_of_the_wrong_type_that_guard_nothing_are_passed_by() {
+    let head = "---\ndescription: [a]\ntags: x\nskills:\nversion:\nmodel: {temperature: hot, max_tokens: -1, name: gpt-4o}\n\
+                memory: true\nschedules: soon\nretrievers: [a, [b]]\nnotifications: {on_error: [{target: x}]}\n\
+                display_nam: X\ntools: [t]\nmodle: x\n---\nx";
+    let found = workspace([("agents/a/AGENT.md", head)]).read();
+    let agent = &found.agents["a"];
+    assert_eq!((agent.description.as_str(), agent.tags.len(), agent.skills.len()), ("", 0, 0));
+    assert_eq!(agent.model.name.as_ref().unwrap().as_str(), "gpt-4o");
+    assert_eq!((agent.model.temperature, agent.model.max_tokens), (None, None));
+    assert_eq!(agent.retrievers, ["a"]);
+    let expected = [
+        "W agents/a/AGENT.md:10 notifications",
+        "W agents/a/AGENT.md:10 notifications.on_error[0]",
+        "W agents/a/AGENT.md:11 display_nam",
+        "W agents/a/AGENT.md:12 tools",
+        "W agents/a/AGENT.md:13 modle",
+        "W agents/a/AGENT.md:2 description",
+        "W agents/a/AGENT.md:3 tags",
+        "W agents/a/AGENT.md:4 skills",
+        "W agents/a/AGENT.md:6 model.max_tokens",
+        "W agents/a/AGENT.md:6 model.temperature",
+        "W agents/a/AGENT.md:7 memory",
+        "W agents/a/AGENT.md:8 schedules",
+        "W agents/a/AGENT.md:9 retrievers",
+        "W agents/a/AGENT.md:9 retrievers[1]",
+    ];
+    assert_eq!(findings(&found), expected, "{}", text(&found));
+    let text = text(&found);
+    for hint in ["did you mean `display_name`?", "did you mean `model`?", "list them in its SKILL.md"] {
+        assert!(text.contains(hint), "{hint}");
+    }
+}
+
+#[test]
+fn context_files_that_are_no_text_are_left_out() {
+    let folder = workspace([("agents/a/AGENT.md", "---\ncontext: [nowhere.md, agents]\n---\nx")]);
+    folder.write("agents/a/context/logo.png", b"\x89PNG\0");
+    folder.write("agents/a/context/binary.md", b"\xff\xfe\0");
+    folder.write("agents/a/context/text.md", "text");
+    folder.write("agents/a/context/huge.md", vec![b'x'; 2 * 1024 * 1024]);
+    let found = folder.read();
+    assert_eq!(found.agents["a"].context.len(), 1);
+    let expected = [
+        "E agents/a/AGENT.md:2 context[0]",
+        "E agents/a/AGENT.md:2 context[1]",
+        "E agents/a/context/binary.md",
+        "E agents/a/context/huge.md",
+        "W agents/a/context/logo.png",
+    ];
+    assert_eq!(findings(&found), expected);
+}
+
+#[test]
+fn context_is_bounded_together() {
+    let folder = workspace([("agents/a/AGENT.md", "x")]);
+    for index in 0..5 {
+        folder.write(&format!("agents/a/context/{index}.md"), vec![b'x'; 1024 * 1024]);
+    }
+    let found = folder.read();
+    assert_eq!(found.agents["a"].context.len(), 4);
+    assert_eq!(findings(&found), ["E agents/a/context/4.md"]);
+}
+
+#[test]
+fn an_agent_is_not_served_without_its_own_rules() {
+    let folder = beside_good_ones();
+    folder.write("agents/bad/AGENT.md", "x");
+    folder.write("agents/bad/BEHAVIOR.md", b"\xff");
+    check(&folder, &["E agents/bad/BEHAVIOR.md"]);
+}
+
+#[test]
+fn a_shared_prompt_that_cannot_be_read_is_reported() {
+    let folder = beside_good_ones();
+    folder.write("agents/AGENTS.md", b"\xff");
+    check(&folder, &["E agents/AGENTS.md"]);
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_no_folder_is_an_error_and_an_empty_one_a_warning() {
+    use std::sync::Arc;
+
+    use agent_gateway_core::{ErrorKind, ports::definition::DefinitionSource, vars::MapVars};
+    use agent_gateway_workspace::Workspace;
+
+    let dir = tempfile::tempdir().unwrap();
+    let found = Workspace::new(dir.path(), Arc::new(MapVars::default())).read().await.unwrap();
+    assert_eq!(findings(&found), ["W agents"]);
+    std::fs::write(dir.path().join("file"), "x").unwrap();
+    for path in ["nowhere", "file"] {
+        let source = Workspace::new(dir.path().join(path), Arc::new(MapVars::default()));
+        assert_eq!(source.read().await.unwrap_err().kind(), ErrorKind::Misconfigured, "{path}");
+    }
+}
+
+#[test]
+fn the_number_of_context_files_is_bounded() {
+    let folder = workspace([("agents/a/AGENT.md", "x")]);
+    for index in 0..201 {
+        folder.write(&format!("agents/a/context/{index}.md"), "x");
+    }
+    let found = folder.read();
+    assert_eq!(found.agents["a"].context.len(), 200);
+    assert_eq!(findings(&found), ["E agents/a/AGENT.md"]);
+}
+
+#[test]
+fn the_number_of_folders_is_bounded() {
+    let folder = workspace([("skills/a/SKILL.md", "---\ndescription: d\n---\nx")]);
+    for index in 0..10_000 {
+        std::fs::create_dir(folder.path().join(format!("skills/b{index}"))).unwrap();
+    }
+    let found = folder.read();
+    assert_eq!(found.skills.len(), 1);
+    assert_eq!(findings(&found), ["E skills"]);
+}
+
+#[test]
+fn the_number_of_findings_is_bounded_and_errors_stay() {
+    let folder = workspace([("agents/z/AGENT.md", "---\nenabled: maybe\n---\nx")]);
+    for index in 0..2_100 {
+        folder.write(&format!("agents/Bad_{index}/AGENT.md"), "x");
+    }
+    let found = folder.read();
+    assert_eq!(found.diagnostics.len(), 2_001);
+    assert_eq!(found.error_count(), 2, "the broken agent, and that there is more");
+}
