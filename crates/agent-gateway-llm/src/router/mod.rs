@@ -1,0 +1,125 @@
+//! Picks the provider by the model's name, in LiteLLM's form `provider/model` or as a bare well-known name.
+mod build;
+mod name;
+mod providers;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use agent_gateway_core::{
+    Error, Result,
+    capability::ModelCapability,
+    id::ModelName,
+    ports::model::{LanguageModel, ModelEvent, ModelRequest},
+};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+pub use build::{Credential, ProviderSummary, RouterBuilder, RouterSummary};
+pub use providers::provider_variable;
+
+use crate::{Prices, fallback};
+
+/// All providers behind one port.
+///
+/// The first `/` of a model's name ends the provider; the rest goes to it as it stands. A provider that lacks its key is an
+/// error of the call that wants it, not of the start: see [`check`](Self::check).
+#[derive(Clone, Debug)]
+pub struct Router {
+    providers: Arc<BTreeMap<String, Provider>>,
+    prices: Arc<Prices>,
+    fallbacks: Arc<HashMap<ModelName, ModelName>>,
+    /// Where `openai` is when it is not at home: a model without a provider was probably meant for that server.
+    openai_elsewhere: Option<String>,
+}
+
+/// A provider that can be asked, or why it cannot.
+#[derive(Clone, Debug)]
+enum Provider {
+    Ready(Arc<dyn LanguageModel>),
+    Unusable(String),
+}
+
+/// Where a model's name leads.
+struct Route<'a> {
+    provider: &'a str,
+    /// The model as its provider calls it.
+    model: ModelName,
+}
+
+impl Router {
+    /// Adds what to ask when a model failed before it said anything: model to fallback. A fallback has none of its own.
+    #[must_use]
+    pub fn with_fallbacks(mut self, fallbacks: impl IntoIterator<Item = (ModelName, ModelName)>) -> Self {
+        Arc::make_mut(&mut self.fallbacks).extend(fallbacks);
+        self
+    }
+
+    /// Adds a provider that the application made, or replaces one, under the name that stands before the `/`.
+    #[must_use]
+    pub fn with_provider(mut self, name: impl Into<String>, model: Arc<dyn LanguageModel>) -> Self {
+        Arc::make_mut(&mut self.providers).insert(name.into(), Provider::Ready(model));
+        self
+    }
+
+    /// Whether `model` could be asked, as far as that can be told without a network.
+    ///
+    /// # Errors
+    /// `Misconfigured`, with a sentence that says what to set or to write.
+    pub fn check(&self, model: &ModelName) -> Result<()> {
+        let route = self.route(model)?;
+        self.provider(&route).map(drop).map_err(|error| error.with("model", model))
+    }
+
+    fn provider(&self, route: &Route<'_>) -> Result<&Arc<dyn LanguageModel>> {
+        match self.providers.get(route.provider) {
+            Some(Provider::Ready(provider)) => Ok(provider),
+            Some(Provider::Unusable(why)) => Err(Error::misconfigured(why.clone()).during("model.route")),
+            None => Err(Error::misconfigured(format!("there is no model provider {}", route.provider))
+                .during("model.route")),
+        }
+    }
+
+    async fn ask(&self, mut request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
+        let route = self.route(&request.model)?;
+        let provider = self.provider(&route).map_err(|error| error.with("model", &request.model))?.clone();
+        request.model = route.model;
+        provider.stream(request).await
+    }
+}
+
+#[async_trait]
+impl LanguageModel for Router {
+    /// The price is the operator's, the embedded table's, or the provider's own, in this order. A name that leads nowhere,
+    /// such as one that a provider reported, is looked up as it stands.
+    fn capability(&self, model: &ModelName) -> ModelCapability {
+        let Ok(route) = self.route(model) else {
+            let unknown = ModelCapability::new("unknown");
+            return match self.prices.of_name(model.as_str()) {
+                Some(price) => unknown.priced(price),
+                None => unknown,
+            };
+        };
+        let own = self.provider(&route).ok().and_then(|provider| provider.capability(&route.model).price);
+        let price = self.prices.of(route.provider, route.model.as_str()).or(own);
+        let capability = ModelCapability::new(route.provider.to_owned());
+        match price {
+            Some(price) => capability.priced(price),
+            None => capability,
+        }
+    }
+
+    async fn stream(&self, request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
+        match self.fallbacks.get(&request.model).cloned() {
+            Some(to) => {
+                let plain = Self { fallbacks: Arc::default(), ..self.clone() };
+                fallback::first_or_second(&plain, &plain, request, &to).await
+            }
+            None => self.ask(request).await,
+        }
+    }
+}

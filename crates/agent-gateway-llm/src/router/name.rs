@@ -1,0 +1,70 @@
+//! From a model's name to its provider.
+use agent_gateway_core::{Error, Result, id::ModelName};
+
+use super::{Route, Router, providers::KNOWN};
+use crate::offline;
+
+impl Router {
+    /// Where `model` leads. Whether that provider can be asked is another question.
+    pub(super) fn route(&self, model: &ModelName) -> Result<Route<'_>> {
+        let text = model.as_str();
+        let (provider, rest) = match text.split_once('/') {
+            Some((prefix, rest)) => (self.known(prefix), rest),
+            None => (bare_provider(text).and_then(|name| self.known(name)), text),
+        };
+        let Some(provider) = provider else { return Err(self.leads_nowhere(model)) };
+        let model = ModelName::new(rest).map_err(|_| {
+            Error::misconfigured(format!("the model name {text} has no model after its provider"))
+                .during("model.route")
+        })?;
+        Ok(Route { provider, model })
+    }
+
+    /// The provider of that name or alias, as this router has it.
+    fn known(&self, prefix: &str) -> Option<&str> {
+        let alias = || KNOWN.iter().find(|known| known.aliases.contains(&prefix)).map(|known| known.name);
+        let found = self.providers.get_key_value(prefix).or_else(|| self.providers.get_key_value(alias()?));
+        found.map(|(name, _)| name.as_str())
+    }
+
+    fn leads_nowhere(&self, model: &ModelName) -> Error {
+        let hint = match model.as_str().split_once('/') {
+            Some(("azure" | "azure_ai", _)) => "azure is not supported yet".to_owned(),
+            other => self.hint(model, other),
+        };
+        let names: Vec<_> = self.providers.keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        Error::misconfigured(format!(
+            "the model name {model} names no known provider; {hint} (known providers: {names})"
+        ))
+        .during("model.route")
+    }
+
+    fn hint(&self, model: &ModelName, parts: Option<(&str, &str)>) -> String {
+        match (&self.openai_elsewhere, parts) {
+            (Some(server), _) => format!("for the server at {server}, write openai/{model}"),
+            (None, Some((prefix, _))) => {
+                format!("set model.providers.{prefix}.base_url for another provider")
+            }
+            (None, None) => format!("write provider/{model}"),
+        }
+    }
+}
+
+/// The provider of a well-known name that stands alone.
+fn bare_provider(model: &str) -> Option<&'static str> {
+    let series =
+        |name: &str| model.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let begins = |names: &[&str]| names.iter().any(|name| model.starts_with(name));
+    if model == offline::NAME {
+        Some(offline::NAME)
+    } else if begins(&["gpt-", "chatgpt-", "ft:gpt-"]) || ["o1", "o3", "o4"].into_iter().any(series) {
+        Some("openai")
+    } else if begins(&["claude-"]) {
+        Some("anthropic")
+    } else if begins(&["gemini-"]) {
+        Some("gemini")
+    } else {
+        None
+    }
+}
