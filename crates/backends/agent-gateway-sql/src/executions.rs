@@ -1,0 +1,166 @@
+//! Executions as rows of `executions`. Writing them is the hot path, so each driver does that in its own way.
+use agent_gateway_core::{
+    Result, Timestamp,
+    execution::{Execution, ExecutionQuery, ExecutionStatus, Fence, Outcome},
+    id::{ExecutionId, IdempotencyKey},
+    page::{Page, PageRequest},
+    principal::Visibility,
+};
+
+use crate::{Database, RowExt, Statement, Value, cursor, select::Select};
+
+const LIST: &str = "executions";
+
+/// The columns of `executions`, in the order of [`row`].
+pub const COLUMNS: [&str; 22] = [
+    "id",
+    "agent_id",
+    "status",
+    "message",
+    "input",
+    "options",
+    "result",
+    "error",
+    "usage",
+    "session_id",
+    "user_id",
+    "schedule_id",
+    "schedule_name",
+    "parent_execution_id",
+    "root_execution_id",
+    "delegation_depth",
+    "revision",
+    "idempotency_key",
+    "fence",
+    "started_at",
+    "completed_at",
+    "created_at",
+];
+
+/// The columns that the end of a run sets, in the order of [`finish_row`].
+pub const FINISH_COLUMNS: [&str; 6] = ["id", "status", "result", "usage", "error", "completed_at"];
+
+/// The values of one execution.
+pub fn row(execution: &Execution) -> Result<Vec<Value>> {
+    Ok(vec![
+        execution.id.as_str().into(),
+        execution.agent_id.as_str().into(),
+        execution.status.as_str().into(),
+        execution.message.as_str().into(),
+        Value::json_or_null(execution.input.as_ref())?,
+        Value::json(&execution.options)?,
+        Value::json_or_null(execution.result.as_ref())?,
+        execution.error.as_deref().into(),
+        Value::json_or_null(execution.usage.as_ref())?,
+        Value::word(execution.session_id.as_ref()),
+        Value::word(execution.user_id.as_ref()),
+        Value::word(execution.schedule_id.as_ref()),
+        execution.schedule_name.as_deref().into(),
+        Value::word(execution.parent_execution_id.as_ref()),
+        Value::word(execution.root_execution_id.as_ref()),
+        execution.delegation_depth.into(),
+        execution.revision.as_str().into(),
+        Value::word(execution.idempotency_key.as_ref()),
+        Value::number(execution.fence.0)?,
+        execution.started_at.into(),
+        execution.completed_at.into(),
+        execution.created_at.into(),
+    ])
+}
+
+/// The values that the end of a run sets.
+pub fn finish_row(id: &ExecutionId, outcome: &Outcome, at: Timestamp) -> Result<Vec<Value>> {
+    Ok(vec![
+        id.as_str().into(),
+        outcome.stop_reason.status().as_str().into(),
+        Value::json(outcome)?,
+        Value::json(&outcome.usage)?,
+        outcome.error.as_deref().into(),
+        at.into(),
+    ])
+}
+
+/// The execution that a row holds.
+pub fn read_row<R: RowExt>(row: &R) -> Result<Execution> {
+    let mut execution = Execution::new(
+        row.need_word("id")?,
+        row.need_word("agent_id")?,
+        row.text("message")?.unwrap_or_default(),
+        row.need_time("created_at")?,
+    );
+    execution.status = ExecutionStatus::parse(&row.need_text("status")?)?;
+    execution.input = row.json("input")?;
+    execution.options = row.json("options")?.unwrap_or_default();
+    execution.result = row.json("result")?;
+    execution.error = row.text("error")?;
+    execution.usage = row.json("usage")?;
+    execution.session_id = row.word("session_id")?;
+    execution.user_id = row.word("user_id")?;
+    execution.schedule_id = row.word("schedule_id")?;
+    execution.schedule_name = row.text("schedule_name")?;
+    execution.parent_execution_id = row.word("parent_execution_id")?;
+    execution.root_execution_id = row.word("root_execution_id")?;
+    execution.delegation_depth = u32::try_from(row.count("delegation_depth")?).unwrap_or(u32::MAX);
+    execution.revision = row.text("revision")?.unwrap_or_default();
+    execution.idempotency_key = row.word("idempotency_key")?;
+    execution.fence = Fence(row.count("fence")?);
+    execution.started_at = row.time("started_at")?;
+    execution.completed_at = row.time("completed_at")?;
+    Ok(execution)
+}
+
+fn select() -> Select {
+    Select::new(&format!("SELECT {} FROM {{p}}executions", COLUMNS.join(", ")))
+}
+
+/// The execution with this id that `who` may see.
+pub async fn get<D: Database>(database: &D, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
+    let statement = select().filter("id = ?", [id.as_str().into()]).visible("user_id = ?", who);
+    one(database, statement.all(database.names())).await
+}
+
+/// The execution of this idempotency key: the owner's; for those who see everything the one without owner, else the newest.
+pub async fn find_by_key<D: Database>(
+    database: &D,
+    key: &IdempotencyKey,
+    who: &Visibility,
+) -> Result<Option<Execution>> {
+    let statement = select()
+        .filter("idempotency_key = ?", [key.as_str().into()])
+        .visible("coalesce(user_id, '') = ?", who)
+        .first(database.names(), "(user_id IS NOT NULL), created_at DESC, id DESC", 1);
+    one(database, statement).await
+}
+
+/// Executions that fit every filter, newest first.
+pub async fn list<D: Database>(
+    database: &D,
+    query: &ExecutionQuery,
+    who: &Visibility,
+    page: &PageRequest,
+) -> Result<Page<Execution>> {
+    let mut select = select()
+        .filter_some("agent_id = ?", query.agent_id.as_ref().map(|id| id.as_str()))
+        .filter_some("session_id = ?", query.session_id.as_ref().map(|id| id.as_str()))
+        .filter_some("root_execution_id = ?", query.root_execution_id.as_ref().map(|id| id.as_str()))
+        .filter_some("schedule_id = ?", query.schedule_id.as_ref().map(|id| id.as_str()))
+        .filter_some("status = ?", query.status.map(ExecutionStatus::as_str))
+        .filter_some("created_at >= ?", query.since)
+        .filter_some("created_at <= ?", query.until)
+        .visible("user_id = ?", who);
+    // Repeats the condition of the partial index on `status`, which leaves out the one status that most rows have.
+    if query.status.is_some_and(|status| status != ExecutionStatus::Completed) {
+        select = select.filter("status <> 'completed'", []);
+    }
+    if let Some(after) = &page.after {
+        let (at, id) = cursor::read(LIST, after)?;
+        select = select.filter("(created_at, id) < (?, ?)", [at.into(), id.as_str().into()]);
+    }
+    let statement = select.page(database.names(), "created_at DESC, id DESC", page.limit());
+    let found: Vec<Execution> = database.read(statement).await?.iter().map(read_row).collect::<Result<_>>()?;
+    Ok(Page::cut(found, page.limit(), |last| cursor::write(LIST, last.created_at, last.id.as_str())))
+}
+
+async fn one<D: Database>(database: &D, statement: Statement) -> Result<Option<Execution>> {
+    database.read(statement).await?.first().map(read_row).transpose()
+}

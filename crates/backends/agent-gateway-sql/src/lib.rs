@@ -1,0 +1,31 @@
+//! What agent-gateway's SQL backends share: table names, schema and migrations, statements, and the mapping between rows
+//! and the domain's values.
+//!
+//! It is **not** a driver: a backend crate implements [`Database`] over its own connections and gets the stores of
+//! [`Stores`] for it. Texts use `$1` placeholders, which SQLite and PostgreSQL both read.
+
+// Names and values.
+mod names;
+mod time;
+mod value;
+
+// Reading rows, and lists of them.
+mod columns;
+mod cursor;
+mod select;
+
+// The schema.
+pub mod schema;
+
+// The stores, written once over a small port to the driver.
+mod database;
+pub mod executions;
+pub mod log;
+mod stores;
+
+pub use columns::{Columns, RowExt};
+pub use database::{Database, Effect};
+pub use names::Names;
+pub use stores::Stores;
+pub use time::{parse_time, time_text};
+pub use value::{Statement, Value};

@@ -1,0 +1,50 @@
+use agent_gateway_core::{
+    Result,
+    ports::persistence::{AnalyticsStore, CostGroup, CostRow, CostWindow},
+    principal::Visibility,
+};
+use async_trait::async_trait;
+
+use super::Stores;
+use crate::{Database, RowExt, select::Select};
+
+#[async_trait]
+impl<D: Database> AnalyticsStore for Stores<D> {
+    async fn cost(&self, window: CostWindow, group: CostGroup, who: &Visibility) -> Result<Vec<CostRow>> {
+        let group = match group {
+            CostGroup::Agent => "agent_id",
+            CostGroup::User => "coalesce(user_id, '')",
+            // The first ten characters of an instant in UTC are its day.
+            CostGroup::Day => "substr(CAST(created_at AS TEXT), 1, 10)",
+            _ => return Err(agent_gateway_core::Error::unsupported("this store cannot sum by that group")),
+        };
+        let executions = Select::new(&format!(
+            "SELECT {group} AS word, status, CAST(usage ->> 'input_tokens' AS BIGINT) AS input_tokens, \
+             CAST(usage ->> 'output_tokens' AS BIGINT) AS output_tokens, \
+             CAST(usage ->> 'cost_usd' AS DOUBLE PRECISION) AS cost_usd FROM {{p}}executions"
+        ))
+        .filter("created_at >= ?", [window.since.into()])
+        .filter("created_at < ?", [window.until.into()])
+        .visible("user_id = ?", who)
+        .all(self.0.names());
+        let sums = format!(
+            "SELECT word, count(*) AS executions, sum(CASE WHEN status = 'completed' THEN 1 ELSE 0 END) AS completed, \
+             coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, \
+             coalesce(sum(cost_usd), 0.0) AS cost_usd FROM ({}) AS found GROUP BY word ORDER BY word",
+            executions.text
+        );
+        let statement = crate::Statement { text: sums.into(), args: executions.args };
+        self.0.read(statement).await?.iter().map(sum).collect()
+    }
+}
+
+fn sum<R: RowExt>(row: &R) -> Result<CostRow> {
+    Ok(CostRow {
+        group: row.text("word")?.unwrap_or_default(),
+        executions: row.count("executions")?,
+        completed: row.count("completed")?,
+        input_tokens: row.count("input_tokens")?,
+        output_tokens: row.count("output_tokens")?,
+        cost_usd: row.float("cost_usd")?.unwrap_or_default(),
+    })
+}

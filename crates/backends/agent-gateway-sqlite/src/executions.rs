@@ -1,0 +1,96 @@
+//! Executions: writes become commands, whose rows are made here so that the writer only binds them.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    Error, Result,
+    execution::{
+        Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition,
+    },
+    id::{ExecutionId, IdempotencyKey},
+    page::{Page, PageRequest},
+    ports::persistence::ExecutionStore,
+    principal::Visibility,
+};
+use agent_gateway_sql::{Value, executions, log};
+use async_trait::async_trait;
+
+use crate::{
+    database::Connections,
+    writer::{Change, Entry, Recorded},
+};
+
+#[derive(Debug)]
+pub(crate) struct Executions(Arc<Connections>);
+
+impl Executions {
+    pub(crate) fn new(connections: Arc<Connections>) -> Self {
+        Self(connections)
+    }
+}
+
+fn rows(id: &ExecutionId, entries: &[LogEntry]) -> Result<Vec<Entry>> {
+    let row = |entry: &LogEntry| Ok(Entry { place: entry.sequence, row: log::entry_row(id, entry)? });
+    entries.iter().map(row).collect()
+}
+
+fn unknown(id: &ExecutionId) -> Error {
+    Error::not_found("no such execution").with("execution", id)
+}
+
+#[async_trait]
+impl ExecutionStore for Executions {
+    async fn create(&self, execution: &Execution) -> Result<()> {
+        self.0.writer.create(execution, executions::row(execution)?).await
+    }
+
+    async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
+        executions::get(&*self.0, id, who).await
+    }
+
+    async fn find_by_key(&self, key: &IdempotencyKey, who: &Visibility) -> Result<Option<Execution>> {
+        executions::find_by_key(&*self.0, key, who).await
+    }
+
+    async fn list(
+        &self,
+        query: &ExecutionQuery,
+        who: &Visibility,
+        page: PageRequest,
+    ) -> Result<Page<Execution>> {
+        executions::list(&*self.0, query, who, &page).await
+    }
+
+    async fn advance(&self, id: &ExecutionId, fence: Fence, change: &Transition) -> Result<Advanced> {
+        let change = match change {
+            Transition::Start { fence, at } => {
+                let row = vec![id.as_str().into(), Value::number(fence.0)?, (*at).into()];
+                Change::Start { fence: *fence, row }
+            }
+            Transition::Finish { outcome, entries, at } => Change::Finish {
+                row: executions::finish_row(id, outcome, *at)?,
+                entries: rows(id, entries)?,
+            },
+            _ => return Err(Error::unsupported("this store does not know that change of state")),
+        };
+        match self.0.writer.record(id, fence, change).await? {
+            Recorded::Unknown => Err(unknown(id)),
+            Recorded::Refused { status, fence } => Ok(Advanced::Refused { status, fence }),
+            Recorded::Applied(_) => Ok(Advanced::Applied),
+        }
+    }
+
+    async fn append(&self, id: &ExecutionId, fence: Fence, entries: &[LogEntry]) -> Result<Cursor> {
+        match self.0.writer.record(id, fence, Change::Append { entries: rows(id, entries)? }).await? {
+            Recorded::Unknown => Err(unknown(id)),
+            Recorded::Refused { status, fence } => Err(Error::conflict("the execution has moved on")
+                .with("execution", id)
+                .with("status", status)
+                .with("fence", fence.0)),
+            Recorded::Applied(end) => Ok(end),
+        }
+    }
+
+    async fn log(&self, id: &ExecutionId, after: Cursor, limit: u32) -> Result<Vec<LogEntry>> {
+        log::read(&*self.0, id, after, limit).await
+    }
+}
