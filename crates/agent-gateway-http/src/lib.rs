@@ -1,0 +1,48 @@
+//! The shared HTTP kit of agent-gateway's protocols: routes that state who may call them, one error envelope, checked
+//! bodies, headers, the API's description, and the server.
+//!
+//! It is **not** an API: routes come from the protocol crates.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// Who may call what.
+mod access;
+mod credential;
+mod guard;
+mod handles;
+
+// What comes in.
+mod body;
+mod fields;
+mod path;
+mod query;
+
+// What goes out.
+mod error;
+mod headers;
+mod reply;
+
+// The routes together, and their description.
+mod docs;
+mod openapi;
+mod operation;
+mod options;
+mod probes;
+mod routes;
+mod slash;
+
+// The server.
+mod serve;
+
+pub use access::{Access, Listing, RouteInfo};
+pub use body::{JsonObject, MAX_JSON_DEPTH};
+pub use error::{ApiError, ErrorBody, ErrorMember, FieldErrorBody};
+pub use fields::{Fields, Problem, Problems};
+pub use guard::Caller;
+pub use handles::Handles;
+pub use operation::{Operation, Tag};
+pub use options::HttpOptions;
+pub use path::{DottedWord, PathId, PathRule, Word};
+pub use query::QueryFields;
+pub use reply::{EXECUTION_ID, json, mount_prefix};
+pub use routes::Routes;
+pub use serve::{ServeOptions, serve};
