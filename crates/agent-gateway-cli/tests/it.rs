@@ -1,0 +1,17 @@
+//! The command as people run it: a process, its output, its exit code, its HTTP.
+#[path = "it/bad_input.rs"]
+mod bad_input;
+#[path = "it/commands.rs"]
+mod commands;
+#[path = "it/crash.rs"]
+mod crash;
+#[path = "it/exposure.rs"]
+mod exposure;
+#[path = "it/failing_models.rs"]
+mod failing_models;
+#[path = "it/process.rs"]
+mod process;
+#[path = "it/prompt.rs"]
+mod prompt;
+#[path = "it/quickstart.rs"]
+mod quickstart;

@@ -1,0 +1,210 @@
+//! The fluent configuration. Authentication is a type: there is no `build` before it is decided.
+use std::{marker::PhantomData, path::PathBuf, sync::Arc};
+
+use agent_gateway_core::{
+    id::{AgentId, ModelName},
+    in_process::{ApiKey, ApiKeys},
+    ports::{
+        auth::AuthProvider, model::LanguageModel, persistence::PersistenceBackend, queue::ExecutionQueue,
+        tool::Tool,
+    },
+    vars::{ProcessVars, Vars},
+};
+use agent_gateway_runtime::SchemaOverrides;
+use serde_json::Value;
+
+use crate::{BuildError, Catalog, Gateway, Plan, assemble, catalog::Opening};
+
+/// Nobody has said yet who may call.
+#[derive(Debug)]
+pub enum AuthUndecided {}
+/// It is said who may call.
+#[derive(Debug)]
+pub enum AuthDecided {}
+
+/// Configures a gateway. What is set here wins over the environment, which wins over `gateway.yaml`.
+#[must_use = "a builder does nothing until it is built"]
+#[derive(Debug)]
+pub struct GatewayBuilder<Auth = AuthUndecided> {
+    pub(crate) choices: Choices,
+    auth: PhantomData<Auth>,
+}
+
+/// Everything that was chosen in code.
+#[derive(Debug)]
+pub(crate) struct Choices {
+    pub(crate) workspace: PathBuf,
+    pub(crate) vars: Arc<dyn Vars>,
+    pub(crate) catalog: Catalog,
+    pub(crate) auth: AuthChoice,
+    pub(crate) persistence: Choice<Opening<dyn PersistenceBackend>>,
+    pub(crate) queue: Choice<Arc<dyn ExecutionQueue>>,
+    pub(crate) model: Choice<(ModelName, Arc<dyn LanguageModel>)>,
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) schemas: SchemaOverrides,
+    pub(crate) reload: ReloadChoice,
+    pub(crate) problems: Vec<agent_gateway_core::diagnostic::Diagnostic>,
+}
+
+/// Whether code or the configuration decides.
+#[derive(Debug)]
+pub(crate) enum Choice<T> {
+    /// The configuration.
+    Configured,
+    /// Code: this.
+    Given(T),
+}
+
+/// Who may call.
+#[derive(Debug)]
+pub(crate) enum AuthChoice {
+    /// As the workspace says.
+    Workspace,
+    /// Everyone.
+    Open,
+    /// Whom this provider knows.
+    Provider(Arc<dyn AuthProvider>),
+}
+
+/// Whether `POST /v1/reload` is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReloadChoice {
+    /// It answers 403.
+    Off,
+    /// It reads the workspace again.
+    On,
+}
+
+impl GatewayBuilder<AuthUndecided> {
+    /// A gateway for the workspace at this path.
+    pub fn new(workspace: impl Into<PathBuf>) -> Self {
+        let choices = Choices {
+            workspace: workspace.into(),
+            vars: Arc::new(ProcessVars),
+            catalog: Catalog::builtin(),
+            auth: AuthChoice::Workspace,
+            persistence: Choice::Configured,
+            queue: Choice::Configured,
+            model: Choice::Configured,
+            tools: Vec::new(),
+            schemas: SchemaOverrides::default(),
+            reload: ReloadChoice::Off,
+            problems: Vec::new(),
+        };
+        Self { choices, auth: PhantomData }
+    }
+
+    /// Callers present one of these keys. The keys are hashed at once; the texts are not kept.
+    pub fn use_api_keys(mut self, keys: impl IntoIterator<Item = ApiKey>) -> GatewayBuilder<AuthDecided> {
+        match ApiKeys::new(keys) {
+            Ok(keys) => self.decide(AuthChoice::Provider(Arc::new(keys))),
+            Err(error) => {
+                let finding = agent_gateway_core::diagnostic::Diagnostic::error("", error.to_string());
+                self.choices.problems.push(finding.key("use_api_keys"));
+                self.decide(AuthChoice::Workspace)
+            }
+        }
+    }
+
+    /// Callers are judged by this provider.
+    pub fn use_auth(self, provider: Arc<dyn AuthProvider>) -> GatewayBuilder<AuthDecided> {
+        self.decide(AuthChoice::Provider(provider))
+    }
+
+    /// Callers are judged as the workspace's `gateway.yaml` and the environment say.
+    pub fn auth_from_workspace(self) -> GatewayBuilder<AuthDecided> {
+        self.decide(AuthChoice::Workspace)
+    }
+
+    /// Everyone may do everything. The server then listens on loopback alone, unless `server.allow_unauthenticated` is set.
+    pub fn without_auth(self) -> GatewayBuilder<AuthDecided> {
+        self.decide(AuthChoice::Open)
+    }
+
+    fn decide(mut self, auth: AuthChoice) -> GatewayBuilder<AuthDecided> {
+        self.choices.auth = auth;
+        GatewayBuilder { choices: self.choices, auth: PhantomData }
+    }
+}
+
+impl<Auth> GatewayBuilder<Auth> {
+    /// Keeps everything in a SQLite database, which is opened when the gateway is built.
+    #[cfg(feature = "sqlite")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+    pub fn use_sqlite(mut self, config: agent_gateway_sqlite::SqliteConfig) -> Self {
+        let opening = Opening::new(|| Box::pin(crate::catalog::open_sqlite(config)));
+        self.choices.persistence = Choice::Given(opening);
+        self
+    }
+
+    /// Keeps everything in this backend.
+    pub fn use_persistence(mut self, backend: Arc<dyn PersistenceBackend>) -> Self {
+        self.choices.persistence = Choice::Given(Opening::ready(backend));
+        self
+    }
+
+    /// Queues in this process: queued executions end with it.
+    pub fn use_memory_queue(self) -> Self {
+        self.use_queue(Arc::new(agent_gateway_core::in_process::InProcessQueue::default()))
+    }
+
+    /// Queues in this backend.
+    pub fn use_queue(mut self, queue: Arc<dyn ExecutionQueue>) -> Self {
+        self.choices.queue = Choice::Given(queue);
+        self
+    }
+
+    /// Asks this model, under this name, where an agent names none.
+    pub fn use_model(mut self, name: ModelName, model: Arc<dyn LanguageModel>) -> Self {
+        self.choices.model = Choice::Given((name, model));
+        self
+    }
+
+    /// Lets `gateway.yaml` name the backends of this catalog.
+    pub fn use_catalog(mut self, catalog: Catalog) -> Self {
+        self.choices.catalog = catalog;
+        self
+    }
+
+    /// Reads these variables in place of the process environment.
+    pub fn use_vars(mut self, vars: Arc<dyn Vars>) -> Self {
+        self.choices.vars = vars;
+        self
+    }
+
+    /// Adds a tool of the application, for every agent that its access allows.
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.choices.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// The JSON Schema of an agent's input; it wins over that of its file.
+    pub fn set_input_schema(mut self, agent: AgentId, schema: Value) -> Self {
+        self.choices.schemas.input.insert(agent, Arc::new(schema));
+        self
+    }
+
+    /// The JSON Schema of an agent's output; it wins over that of its file.
+    pub fn set_output_schema(mut self, agent: AgentId, schema: Value) -> Self {
+        self.choices.schemas.output.insert(agent, Arc::new(schema));
+        self
+    }
+
+    /// Serves `POST /v1/reload`, which reads the workspace again.
+    pub fn allow_reload(mut self) -> Self {
+        self.choices.reload = ReloadChoice::On;
+        self
+    }
+}
+
+impl GatewayBuilder<AuthDecided> {
+    /// Reads and checks everything, and opens nothing.
+    pub async fn check(self) -> Plan {
+        assemble::plan(self.choices).await
+    }
+
+    /// Reads, checks, opens and starts. Every problem of the configuration comes in one report.
+    pub async fn build(self) -> Result<Gateway, BuildError> {
+        self.check().await.start().await
+    }
+}

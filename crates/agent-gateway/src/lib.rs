@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// Making a gateway.
+mod assemble;
+mod builder;
+mod catalog;
+mod report;
+
+// Having one.
+mod gateway;
+pub mod prelude;
+
+pub use assemble::{AuthSummary, ModelSource, Plan};
+pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder};
+pub use catalog::Catalog;
+#[cfg(feature = "rest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
+pub use gateway::shutdown_signal;
+pub use gateway::{Execution, Gateway};
+pub use report::BuildError;
+
+// The crates behind the facade, by the word of their feature.
+pub use agent_gateway_core as core;
+pub use agent_gateway_http as http;
+pub use agent_gateway_llm as llm;
+#[cfg(feature = "rest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
+pub use agent_gateway_rest as rest;
+pub use agent_gateway_runtime as runtime;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use agent_gateway_sqlite as sqlite;
+pub use agent_gateway_tools as tools;
+pub use agent_gateway_workspace as workspace;

@@ -1,0 +1,75 @@
+//! Building: what is chosen where, and what is refused.
+use agent_gateway::{
+    AuthSummary, BuildError, Gateway, ModelSource, core::diagnostic::Severity, prelude::*,
+    sqlite::SqliteConfig,
+};
+
+use crate::world::{Workspace, no_vars, vars};
+
+#[tokio::test]
+async fn every_problem_comes_in_one_report() {
+    let workspace = Workspace::helper();
+    workspace.write("gateway.yaml", "server: {prot: 1}\nmodel: {default: '${NOWHERE}'}\nnonsense: 1\n");
+    let built = Gateway::builder(workspace.path()).use_vars(no_vars()).auth_from_workspace().build().await;
+    let Err(BuildError::Configuration(findings)) = built else { panic!("it was built") };
+    for part in ["prot", "NOWHERE", "nonsense", "no key"] {
+        assert!(findings.iter().any(|finding| finding.to_string().contains(part)), "{part}: {findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn code_wins_over_the_environment_over_the_file_over_the_default() {
+    let workspace = Workspace::helper();
+    let yaml = "server: {port: 1111}\nguardrails: {max_iterations: 3}\nauth: {enabled: false}\npersistence: {enabled: false}\n";
+    workspace.write("gateway.yaml", yaml);
+    let environment = vars(&[("AGENT_GATEWAY_SERVER__PORT", "2222"), ("OPENAI_API_KEY", "sk-x")]);
+    let plan = Gateway::builder(workspace.path()).use_vars(environment).auth_from_workspace().check().await;
+    assert_eq!((plan.config.server.port, plan.config.guardrails.max_iterations), (2222, 3));
+    assert_eq!(plan.config.guardrails.max_tool_calls, 20);
+    assert_eq!((plan.auth.clone(), plan.model.1), (AuthSummary::Open, ModelSource::Configured));
+    let keys = [ApiKey::new("service-a", "a-long-enough-key")];
+    let plan = Gateway::builder(workspace.path()).use_vars(no_vars()).use_api_keys(keys).check().await;
+    assert_eq!((plan.auth.clone(), plan.model.1), (AuthSummary::Provider, ModelSource::Offline));
+}
+
+#[tokio::test]
+async fn a_key_without_a_text_is_refused() {
+    let workspace = Workspace::helper();
+    let keys = [ApiKey::new("service-a", "")];
+    let built = Gateway::builder(workspace.path()).use_vars(no_vars()).use_api_keys(keys).build().await;
+    assert!(matches!(built, Err(BuildError::Configuration(_))), "{built:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_stops_the_start() {
+    let workspace = Workspace::helper();
+    let nowhere = workspace.path().join("no/such/directory/x.db");
+    let builder =
+        Gateway::builder(workspace.path()).use_vars(no_vars()).use_sqlite(SqliteConfig::file(nowhere));
+    let Err(BuildError::Backend(error)) = builder.without_auth().build().await else {
+        panic!("it was built")
+    };
+    assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_supported_yet_is_said() {
+    let workspace = Workspace::helper();
+    let agent = "---\nretrievers: [docs]\nmemory: {enabled: true}\nmcp_servers: [a]\nschedules: [{name: x, cron: '0 9 * * *', message: go}]\n---\nYou help.";
+    workspace.write("agents/helper/AGENT.md", agent);
+    workspace.write(
+        "gateway.yaml",
+        "persistence: {enabled: false}\ncors: {enabled: true}\nscheduler: {max_instances: 2}\n",
+    );
+    let plan = Gateway::builder(workspace.path()).use_vars(no_vars()).without_auth().check().await;
+    let warned: Vec<String> = plan
+        .diagnostics()
+        .filter(|finding| {
+            finding.severity == Severity::Warning && finding.message.contains("not yet supported")
+        })
+        .map(|finding| finding.key.clone())
+        .collect();
+    for key in ["retrievers", "memory", "mcp_servers", "schedules", "cors", "scheduler"] {
+        assert!(warned.iter().any(|warned| warned.starts_with(key)), "{key} is not in {warned:?}");
+    }
+}
