@@ -45,7 +45,9 @@ pub(crate) async fn ask(
         (first, _) => (&plan.name, first),
     };
     let Completion { model, text, tool_calls, usage, .. } = answer?;
-    let cost_usd = ports.model.capability(name).price.map(|price| price.cost(&usage));
+    // The name that the provider gives says most exactly what answered; not every provider gives a known one.
+    let price = ports.model.capability(&model).price.or_else(|| ports.model.capability(name).price);
+    let cost_usd = price.map(|price| price.cost(&usage));
     let duration_ms = millis(started);
     let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms };
     progress.add_turn(&turn);

@@ -22,7 +22,7 @@ impl Default for ToolsConfig {
         Self {
             visibility: ToolVisibility::Skills,
             allow_private_network: false,
-            python_workers: 2,
+            python_workers: 4,
             timeout_ms: 30_000,
             max_memory_mb: 512,
         }

@@ -163,7 +163,7 @@ impl Report {
         self.0.push(Finding { key: key.into(), message: message.into(), hint: hint.into() });
     }
 
-    fn at_least_one<N: Default + PartialEq + fmt::Display>(&mut self, key: &str, amount: N) {
+    fn at_least_one<N: Copy + Default + PartialEq + fmt::Display>(&mut self, key: &str, amount: N) {
         if amount == N::default() {
             self.add(key, format!("must be at least 1, not {amount}"), "");
         }

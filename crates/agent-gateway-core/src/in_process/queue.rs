@@ -156,8 +156,7 @@ impl ExecutionQueue for InProcessQueue {
         let end = deadline::after(request.wait);
         loop {
             // Listening begins before looking, so that nothing that happens in between is missed.
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
+            let changed = self.changed.notified();
             let (taken, next, earlier) = self.open("in-process.lease", |open| {
                 let before = open.jobs.next_due();
                 let taken = open.jobs.take(request.count, deadline::after(request.visibility));

@@ -59,9 +59,10 @@ async fn a_waiting_lease_gets_a_delayed_job_the_moment_it_is_due() {
     queue.enqueue(&job("a")).await.unwrap();
     let first = take_one(&queue).await;
     let start = Instant::now();
-    let (released, taken) = tokio::join!(
-        queue.release(first.lease, Redelivery::After(Duration::from_secs(7))),
+    // The lease waits already when the job is released.
+    let (taken, released) = tokio::join!(
         queue.lease(ask(1, MINUTE)),
+        queue.release(first.lease, Redelivery::After(Duration::from_secs(7))),
     );
     released.unwrap();
     assert_eq!(taken.unwrap()[0].delivery, 2);
@@ -76,9 +77,12 @@ async fn extending_counts_from_now_in_both_directions() {
     queue.extend(&first.lease, MINUTE * 2).await.unwrap();
     tokio::time::advance(MINUTE + Duration::from_secs(59)).await;
     assert!(queue.lease(ask(1, Duration::ZERO)).await.unwrap().is_empty());
-    queue.extend(&first.lease, Duration::from_secs(5)).await.unwrap();
     let start = Instant::now();
-    assert_eq!(queue.lease(ask(1, MINUTE)).await.unwrap().len(), 1);
+    // The lease waits already when the other one is cut short.
+    let (taken, extended) =
+        tokio::join!(queue.lease(ask(1, MINUTE)), queue.extend(&first.lease, Duration::from_secs(5)));
+    extended.unwrap();
+    assert_eq!(taken.unwrap().len(), 1);
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     assert_eq!(queue.extend(&first.lease, MINUTE).await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(queue.complete(first.lease).await.unwrap_err().kind(), ErrorKind::Conflict);
