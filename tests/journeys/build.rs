@@ -33,6 +33,16 @@ async fn code_wins_over_the_environment_over_the_file_over_the_default() {
 }
 
 #[tokio::test]
+async fn where_code_decides_who_may_call_the_file_need_not() {
+    let workspace = Workspace::helper();
+    workspace.write("gateway.yaml", "auth: {mode: custom}\npersistence: {enabled: false}\n");
+    let keys = [ApiKey::new("service-a", "a-long-enough-key")];
+    Gateway::builder(workspace.path()).use_vars(no_vars()).use_api_keys(keys).build().await.unwrap();
+    let built = Gateway::builder(workspace.path()).use_vars(no_vars()).auth_from_workspace().build().await;
+    assert!(matches!(built, Err(BuildError::Configuration(_))), "{built:?}");
+}
+
+#[tokio::test]
 async fn a_key_without_a_text_is_refused() {
     let workspace = Workspace::helper();
     let keys = [ApiKey::new("service-a", "")];

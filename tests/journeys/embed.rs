@@ -23,7 +23,12 @@ async fn an_application_invokes_cancels_and_reloads() {
     std::fs::create_dir(workspace.path().join("agents/second")).unwrap();
     workspace.write("agents/second/AGENT.md", "You help too.");
     assert_eq!(gateway.reload().await.unwrap().agent_count, 2);
-    assert!(gateway.is_agent_enabled("second"));
+    assert!(gateway.is_agent_enabled("second") && !gateway.is_agent_enabled("third"));
+    let ids: Vec<String> = gateway.agents().iter().map(|agent| agent.id.to_string()).collect();
+    assert_eq!(
+        (ids.join(" "), gateway.skills().len(), gateway.tools().len()),
+        ("helper second".to_owned(), 0, 0)
+    );
     gateway.shutdown().await.unwrap();
 }
 
@@ -58,7 +63,9 @@ async fn a_served_gateway_stops_in_order() {
         let gateway = gateway.clone();
         async move {
             let loopback: SocketAddr = ([127, 0, 0, 1], 0).into();
-            gateway.run_until(loopback, async { drop(stopped.await) }, |at| assert!(bound.send(at).is_ok())).await
+            gateway
+                .run_until(loopback, async { drop(stopped.await) }, |at| assert!(bound.send(at).is_ok()))
+                .await
         }
     });
     let address = address.await.unwrap();

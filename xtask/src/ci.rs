@@ -49,7 +49,8 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     if let Some(unknown) = args.skip.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
         bail!("there is no step '{unknown}'; see cargo xtask ci --list");
     }
-    let steps: Vec<&Step> = STEPS.iter().filter(|step| !args.skip.iter().any(|name| name == step.name)).collect();
+    let steps: Vec<&Step> =
+        STEPS.iter().filter(|step| !args.skip.iter().any(|name| name == step.name)).collect();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         eprintln!("\n==> {}/{} {}", index + 1, steps.len(), step.name);

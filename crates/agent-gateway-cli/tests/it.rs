@@ -1,4 +1,5 @@
 //! The command as people run it: a process, its output, its exit code, its HTTP.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/bad_input.rs"]
 mod bad_input;
 #[path = "it/commands.rs"]

@@ -16,8 +16,10 @@ use crate::{
 pub struct ToolSpec {
     /// The name by which the model calls it.
     pub name: ToolName,
-    /// What it does, for the model.
+    /// What it does, for the model: for a file tool this includes the text of its file.
     pub description: Arc<str>,
+    /// What it does, in a line for people and the API.
+    pub summary: Arc<str>,
     /// The JSON Schema of its arguments, an object schema.
     pub parameters: Arc<Value>,
     /// Where it comes from.
@@ -38,9 +40,11 @@ impl ToolSpec {
         parameters: Value,
         source: ToolSource,
     ) -> Self {
+        let description = description.into();
         Self {
             name,
-            description: description.into(),
+            summary: description.clone(),
+            description,
             parameters: Arc::new(parameters),
             source,
             access: ToolAccess::Everyone,
@@ -196,8 +200,6 @@ pub struct ToolDefinition {
     pub id: String,
     /// What the model is told, and who may use it.
     pub spec: ToolSpec,
-    /// What people are told: the description of the file without its body.
-    pub summary: Arc<str>,
     /// Values filled in for arguments that the model leaves out.
     pub defaults: JsonMap,
     /// How a call is made.
@@ -207,7 +209,7 @@ pub struct ToolDefinition {
 impl ToolDefinition {
     /// A tool without default arguments.
     pub fn new(id: impl Into<String>, spec: ToolSpec, handler: Handler) -> Self {
-        Self { id: id.into(), summary: Arc::clone(&spec.description), spec, defaults: JsonMap::new(), handler }
+        Self { id: id.into(), spec, defaults: JsonMap::new(), handler }
     }
 }
 

@@ -3,5 +3,6 @@ mod conformance {
     mod auth;
     mod lock;
     mod memory;
+    mod persistence;
     mod queue;
 }

@@ -1,4 +1,5 @@
 //! The loop against a scripted model: what it asks, what it records, how it ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/limits.rs"]
 mod limits;
 #[path = "it/log.rs"]

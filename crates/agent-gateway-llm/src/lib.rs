@@ -19,7 +19,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Which model answers.
-mod fallback;
 pub mod router;
 
 // The ways to an answer.
@@ -31,7 +30,6 @@ mod http;
 mod limits;
 mod models;
 
-pub use fallback::Fallback;
 pub use http::HttpPool;
 pub use limits::{Retries, Timeouts};
 pub use models::Prices;

@@ -29,7 +29,7 @@ pub enum Submitted {
     /// It ran to its end.
     Finished(Completed),
     /// It waits for a worker.
-    Queued(Execution),
+    Queued(Box<Execution>),
 }
 
 /// A run that ended.
@@ -70,7 +70,7 @@ impl Executions {
         shared.ports.persistence.executions().create(&admitted.execution).await?;
         match admitted.placement {
             Placement::Here => self.wait(admitted).await.map(Submitted::Finished),
-            Placement::Queue => self.detach(admitted).await.map(Submitted::Queued),
+            Placement::Queue => self.detach(admitted).await.map(|queued| Submitted::Queued(Box::new(queued))),
         }
     }
 

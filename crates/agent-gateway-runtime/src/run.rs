@@ -2,7 +2,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Error, JsonMap, Result,
+    Error, Result,
     execution::{Cursor, Execution, Fence, Outcome},
     tool::ToolContext,
 };
@@ -19,17 +19,26 @@ pub(crate) async fn run(
     fence: Fence,
     seat: &Seat,
 ) -> Result<Arc<Outcome>> {
-    let recorder = StoreRecorder::new(
-        ports.persistence.clone(),
-        ports.clock.clone(),
-        execution.id.clone(),
-        fence,
-        Cursor::START,
-    );
+    let last = if fence == Fence::NONE.next() { Cursor::START } else { end_of_log(ports, execution).await? };
+    let recorder =
+        StoreRecorder::new(ports.persistence.clone(), ports.clock.clone(), execution.id.clone(), fence, last);
     let run = prepare(recipe, plan, execution)?;
     let engine_ports = EnginePorts { model: &*ports.model, recorder: &recorder, clock: &*ports.clock };
     let ended = drive(&run, engine_ports, seat.cancel()).await;
     recorder.settle(ended).await
+}
+
+/// Where an earlier attempt left the log: a later attempt writes behind it.
+async fn end_of_log(ports: &Ports, execution: &Execution) -> Result<Cursor> {
+    const PAGE: u32 = 500;
+    let mut last = Cursor::START;
+    loop {
+        let entries = ports.persistence.executions().log(&execution.id, last, PAGE).await?;
+        match entries.last() {
+            Some(entry) => last = entry.sequence,
+            None => return Ok(last),
+        }
+    }
 }
 
 /// Applies every default: the request's options win over the agent, the agent over the gateway.
@@ -44,7 +53,7 @@ fn prepare(recipe: &Recipe, plan: Arc<AgentPlan>, execution: &Execution) -> Resu
     };
     let mut context = ToolContext::root(execution.id.clone(), execution.agent_id.clone());
     context.caller_identity.clone_from(&execution.user_id);
-    context.metadata = Arc::new(execution.input.clone().unwrap_or_else(JsonMap::new));
+    context.metadata = Arc::new(execution.input.clone().unwrap_or_default());
     context.parent_execution_id.clone_from(&execution.parent_execution_id);
     context.delegation_depth = execution.delegation_depth;
     if let Some(root) = &execution.root_execution_id {

@@ -90,16 +90,7 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
         let file = format!("tools/{}/TOOL.md", definition.id);
         let tool = recipe.tool_factory.build(definition);
         match tool.and_then(|tool| BoundTool::new(tool, definition.defaults.clone())) {
-            Ok(tool) => {
-                if tool.spec().approval == Approval::Required {
-                    let finding =
-                        Diagnostic::warning(&file, "calls that need approval are not yet supported")
-                            .key("permissions.require_approval")
-                            .hint("the tool is listed and is not offered to any agent");
-                    findings.push(finding);
-                }
-                bound.insert(name.clone(), Arc::new(tool));
-            }
+            Ok(tool) => drop(bound.insert(name.clone(), Arc::new(tool))),
             Err(error) => findings.push(unusable(&file, "the tool is not served", &error)),
         }
     }
@@ -107,6 +98,11 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
         let name = tool.spec().name.clone();
         match BoundTool::new(tool.clone(), JsonMap::new()) {
             Ok(tool) => {
+                if tool.spec().approval == Approval::Required {
+                    let message =
+                        format!("the application's tool '{name}' needs approval, which is not yet supported");
+                    findings.push(Diagnostic::warning("", message).hint("it is not offered to any agent"));
+                }
                 if bound.insert(name.clone(), Arc::new(tool)).is_some_and(|earlier| is_file(&earlier)) {
                     let message =
                         format!("the application's tool '{name}' replaces the file tool of that name");

@@ -1,4 +1,5 @@
 //! The assembled gateway on in-process backends and a scripted model.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/cancel.rs"]
 mod cancel;
 #[path = "it/queue.rs"]

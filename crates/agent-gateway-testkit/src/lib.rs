@@ -10,6 +10,7 @@ pub mod lock;
 pub mod memory;
 pub mod model;
 pub mod notification;
+pub mod persistence;
 pub mod queue;
 pub mod retrieval;
 pub mod tool;

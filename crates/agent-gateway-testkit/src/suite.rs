@@ -161,10 +161,15 @@ pub(crate) fn expect_kind<T: fmt::Debug>(
     }
 }
 
+/// Whether a condition does not hold; a function, so that a comparison of floats is not read as a negated one.
+pub(crate) fn fails(condition: bool) -> bool {
+    !condition
+}
+
 /// Finds a broken contract unless the condition holds; the rest is a `format!` that says what should be.
 macro_rules! ensure {
     ($condition:expr, $($sentence:tt)+) => {
-        if !$condition {
+        if $crate::suite::fails($condition) {
             return Err($crate::suite::broken(format!($($sentence)+)));
         }
     };

@@ -7,6 +7,7 @@ mod it {
     mod memory;
     mod model;
     mod notification;
+    mod persistence;
     mod queue;
     mod retrieval;
     mod suite;

@@ -41,7 +41,9 @@ const fn refused(
 pub(crate) const CONFIG: &[Unsupported] = &[
     refused("auth.mode", &["oauth2", "composite", "custom"], Some("auth.enabled")),
     refused("rate_limit.enabled", &["true"], None),
+    later("timezone"),
     later("context"),
+    later("server.workers"),
     later("auth.oauth2"),
     later("notifications"),
     later("persistence.db_schema"),
@@ -52,7 +54,6 @@ pub(crate) const CONFIG: &[Unsupported] = &[
     later("queue.queue_name"),
     later("queue.consumer_group"),
     later("queue.max_retries"),
-    later("queue.visibility_timeout_s"),
     later("queue.default_execution_mode"),
     later_unless_off("scheduler", "scheduler.enabled"),
     later("context_retrieval.retriever_timeout_seconds"),
@@ -73,6 +74,7 @@ pub(crate) const AGENT: &[(&str, &str)] = &[
     ("retrievers", "nothing is retrieved for it"),
     ("mcp_servers", "it has no tools of MCP servers"),
     ("delegates_to", "it cannot hand work to other agents"),
+    ("setup_schema", "users cannot set it up"),
 ];
 
 /// The keys of `SKILL.md`.
@@ -83,4 +85,4 @@ pub(crate) const SKILL: &[(&str, &str)] =
 pub(crate) const PERSONAL_SCOPE: Option<&str> = Some("every call is refused until user settings are built");
 
 /// What a tool that needs approval does meanwhile.
-pub(crate) const APPROVAL: Option<&str> = Some("every call is refused until approvals are built");
+pub(crate) const APPROVAL: Option<&str> = Some("no agent is offered it until approvals are built");

@@ -89,7 +89,7 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
         _ => ModelSource::Configured,
     };
     let ConfigReading { config, diagnostics, .. } = reading;
-    findings.extend(diagnostics);
+    findings.extend(diagnostics.into_iter().filter(|finding| concerns(&choices.auth, finding)));
     findings.extend(check_backends(&choices, &config));
     let (model, router) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
     let (auth, authenticator) = choose_auth(&choices, &config.auth, &mut findings);
@@ -100,7 +100,7 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     }));
     let recipe = recipe(&choices, &config, model.0.clone(), &tools);
     let source: Arc<dyn DefinitionSource> =
-        Arc::new(Workspace::new(choices.workspace.clone(), vars).with_tools(config.tools.clone()));
+        Arc::new(Workspace::new(choices.workspace.clone(), vars).with_tools(config.tools));
     let snapshot = match source.read().await {
         Ok(definitions) => Snapshot::new(definitions, &recipe),
         Err(error) => {
@@ -110,6 +110,11 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     };
     let parts = Parts { source, router, recipe, authenticator, tools };
     Plan { choices, config, snapshot, model, auth, findings, parts }
+}
+
+/// What the file says of authentication is of no concern where code decides it.
+fn concerns(auth: &AuthChoice, finding: &Diagnostic) -> bool {
+    matches!(auth, AuthChoice::Workspace) || (finding.key != "auth" && !finding.key.starts_with("auth."))
 }
 
 fn recipe(
@@ -154,15 +159,16 @@ fn choose_model(
     if let Choice::Given((name, model)) = &choices.model {
         return ((name.clone(), ModelSource::Code), model.clone());
     }
-    // The loop turns to fallbacks itself, agent by agent.
-    let unaided = ModelConfig { fallback: None, ..config.clone() };
-    let router = match Router::from_config(&unaided, vars) {
+    let router = match Router::from_config(config, vars) {
         Ok((router, _)) => router,
         Err(error) => {
             findings.push(Diagnostic::error(FILE, error.message().to_owned()).key("model.providers"));
             return ((offline(), ModelSource::Offline), Arc::new(agent_gateway_llm::Offline));
         }
     };
+    if let Some(Err(error)) = config.fallback.as_ref().map(ModelName::new) {
+        findings.push(Diagnostic::error(FILE, error.to_string()).key("model.fallback"));
+    }
     let name = match (chooser, ModelName::new(&config.default)) {
         (ModelSource::Offline, _) => offline(),
         (_, Ok(name)) => name,

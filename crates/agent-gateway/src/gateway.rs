@@ -3,11 +3,14 @@ use std::{net::SocketAddr, sync::Arc};
 
 use agent_gateway_core::{
     Error, JsonMap, Result,
+    agent::{AgentDefinition, Availability},
     capability::BackendInfo,
     config::GatewayConfig,
     execution::{ExecutionRequest, Mode, Origin, Outcome, RunOptions},
     id::{AgentId, ExecutionId},
     principal::Principal,
+    skill::SkillDefinition,
+    tool::ToolSpec,
 };
 use agent_gateway_runtime::{CancelOutcome, Gateway as Runtime, Health, Refusal, Snapshot, Submitted};
 use agent_gateway_tools::FileTools;
@@ -102,10 +105,27 @@ impl Gateway {
         self.runtime.catalogue().snapshot()
     }
 
+    /// The agents that are served, in directory order.
+    #[must_use]
+    pub fn agents(&self) -> Vec<Arc<AgentDefinition>> {
+        self.snapshot().agents().cloned().collect()
+    }
+
+    /// The skills that are served, in directory order.
+    #[must_use]
+    pub fn skills(&self) -> Vec<Arc<SkillDefinition>> {
+        self.snapshot().definitions().skills.values().cloned().collect()
+    }
+
+    /// The tools that are served, of files first and then of code.
+    #[must_use]
+    pub fn tools(&self) -> Vec<ToolSpec> {
+        self.snapshot().tools().cloned().collect()
+    }
+
     /// Whether the agent exists and may be invoked.
     #[must_use]
     pub fn is_agent_enabled(&self, agent: &str) -> bool {
-        use agent_gateway_core::agent::Availability;
         self.snapshot().agent(agent).is_some_and(|agent| agent.availability == Availability::Enabled)
     }
 
@@ -141,7 +161,6 @@ impl Gateway {
     /// The API as an axum router, to serve or to nest.
     #[cfg(feature = "rest")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         self.router.clone()
     }
@@ -183,9 +202,7 @@ impl Gateway {
         };
         let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
         bound(listener.local_addr().map_err(failed)?);
-        let mut options = agent_gateway_http::ServeOptions::default();
-        options.max_connections = self.config.server.max_connections;
-        options.drain = std::time::Duration::from_secs(self.config.queue.drain_timeout_s);
+        let options = agent_gateway_http::ServeOptions::from_config(&self.config);
         agent_gateway_http::serve(listener, self.router(), options, stop).await;
         self.shutdown().await
     }

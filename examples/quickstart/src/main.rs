@@ -10,9 +10,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "properties": {"city": {"type": "string"}},
         "required": ["city"],
     });
-    let weather = FunctionTool::new("weather", "Tells the weather of a city", schema, |arguments, _| async move {
-        Ok(ToolOutput::Json(json!({"city": arguments["city"], "sky": "clear"})))
-    })?;
+    let weather =
+        FunctionTool::new("weather", "Tells the weather of a city", schema, |arguments, _| async move {
+            Ok(ToolOutput::Json(json!({"city": arguments["city"], "sky": "clear"})))
+        })?;
 
     let gateway = Gateway::builder("examples/quickstart/workspace")
         .use_memory_queue()

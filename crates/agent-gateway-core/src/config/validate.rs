@@ -136,12 +136,12 @@ impl GatewayConfig {
         let prefix = &self.persistence.table_prefix;
         if !prefix.is_empty() && !is_sql_name(prefix) {
             let hint =
-                "begin with a letter or `_`, go on with letters, digits and `_`, at most 32, lower case";
+                "begin with a letter or `_`, go on with letters, digits and `_`, at most 24, lower case";
             report.add("persistence.table_prefix", "is not part of a table's name", hint);
         }
         if self.persistence.db_schema.as_ref().is_some_and(|schema| !is_sql_name(schema)) {
             let hint =
-                "begin with a letter or `_`, go on with letters, digits and `_`, at most 32, lower case";
+                "begin with a letter or `_`, go on with letters, digits and `_`, at most 24, lower case";
             report.add("persistence.db_schema", "is not a schema's name", hint);
         }
     }
@@ -150,7 +150,7 @@ impl GatewayConfig {
 /// Such names go into SQL text, so only these characters may.
 fn is_sql_name(text: &str) -> bool {
     let is_first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    text.len() <= 32
+    text.len() <= 24
         && text.bytes().next().is_some_and(is_first)
         && text.bytes().all(|byte| is_first(byte) || byte.is_ascii_digit())
 }

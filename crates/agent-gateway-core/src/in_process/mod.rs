@@ -1,15 +1,15 @@
 //! Complete backends that live in this process: for the first minute, for tests, and where nothing must last.
-mod function;
 mod deadline;
+mod function;
 mod keys;
 mod lock;
 mod memory;
 mod queue;
 mod store;
 
+pub use function::FunctionTool;
 pub use keys::{ApiKey, ApiKeys};
 pub use lock::InProcessLock;
 pub use memory::InProcessMemory;
 pub use queue::{DeadJob, InProcessQueue};
 pub use store::InProcessStore;
-pub use function::FunctionTool;

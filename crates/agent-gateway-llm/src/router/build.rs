@@ -1,13 +1,9 @@
 //! From the configuration and the variables to providers.
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use agent_gateway_core::{
     Error, Result,
     config::{ModelConfig, ProviderConfig},
-    id::ModelName,
     secret::Secret,
     vars::Vars,
 };
@@ -102,10 +98,6 @@ impl RouterBuilder {
             providers.insert(source.name, provider);
             summary.providers.push(line);
         }
-        let fallbacks = fallbacks(config).unwrap_or_else(|fault| {
-            faults.push(fault);
-            HashMap::new()
-        });
         if !faults.is_empty() {
             return Err(Error::misconfigured(faults.join("; ")).during("model.configure"));
         }
@@ -113,7 +105,6 @@ impl RouterBuilder {
         let router = Router {
             providers: Arc::new(providers),
             prices: Arc::new(Prices::new(&config.prices)),
-            fallbacks: Arc::new(fallbacks),
             openai_elsewhere: openai_elsewhere(&summary),
         };
         Ok((router, summary))
@@ -135,8 +126,8 @@ impl RouterBuilder {
 }
 
 impl Router {
-    /// A router with the usual limits: the providers that need no configuration, those of `model.providers`, the
-    /// `offline` stand-in, and `model.fallback` for `model.default`.
+    /// A router with the usual limits: the providers that need no configuration, those of `model.providers`,
+    /// and the `offline` stand-in. Fallbacks belong to the loop, which knows each agent's.
     ///
     /// What `config` says of a provider wins over its variables. A missing key is no error here: see
     /// [`check`](Self::check).
@@ -267,15 +258,4 @@ fn complete(base_url: &str, known: &KnownProvider) -> String {
         url.set_path(known.path);
     }
     url.into()
-}
-
-/// The fallback of the default model.
-fn fallbacks(config: &ModelConfig) -> Result<HashMap<ModelName, ModelName>, String> {
-    let Some(to) = config.fallback.as_deref().filter(|to| !to.trim().is_empty()) else {
-        return Ok(HashMap::new());
-    };
-    let name = |key: &str, text: &str| {
-        ModelName::new(text.trim()).map_err(|_| format!("model.{key} is no model name"))
-    };
-    Ok(HashMap::from([(name("default", &config.default)?, name("fallback", to)?)]))
 }

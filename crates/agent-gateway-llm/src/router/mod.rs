@@ -5,10 +5,7 @@ mod providers;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use agent_gateway_core::{
     Error, Result,
@@ -22,7 +19,7 @@ use futures::stream::BoxStream;
 pub use build::{Credential, ProviderSummary, RouterBuilder, RouterSummary};
 pub use providers::provider_variable;
 
-use crate::{Prices, fallback};
+use crate::Prices;
 
 /// All providers behind one port.
 ///
@@ -32,7 +29,6 @@ use crate::{Prices, fallback};
 pub struct Router {
     providers: Arc<BTreeMap<String, Provider>>,
     prices: Arc<Prices>,
-    fallbacks: Arc<HashMap<ModelName, ModelName>>,
     /// Where `openai` is when it is not at home: a model without a provider was probably meant for that server.
     openai_elsewhere: Option<String>,
 }
@@ -52,13 +48,6 @@ struct Route<'a> {
 }
 
 impl Router {
-    /// Adds what to ask when a model failed before it said anything: model to fallback. A fallback has none of its own.
-    #[must_use]
-    pub fn with_fallbacks(mut self, fallbacks: impl IntoIterator<Item = (ModelName, ModelName)>) -> Self {
-        Arc::make_mut(&mut self.fallbacks).extend(fallbacks);
-        self
-    }
-
     /// Adds a provider that the application made, or replaces one, under the name that stands before the `/`.
     #[must_use]
     pub fn with_provider(mut self, name: impl Into<String>, model: Arc<dyn LanguageModel>) -> Self {
@@ -83,13 +72,6 @@ impl Router {
                 .during("model.route")),
         }
     }
-
-    async fn ask(&self, mut request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
-        let route = self.route(&request.model)?;
-        let provider = self.provider(&route).map_err(|error| error.with("model", &request.model))?.clone();
-        request.model = route.model;
-        provider.stream(request).await
-    }
 }
 
 #[async_trait]
@@ -113,13 +95,10 @@ impl LanguageModel for Router {
         }
     }
 
-    async fn stream(&self, request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
-        match self.fallbacks.get(&request.model).cloned() {
-            Some(to) => {
-                let plain = Self { fallbacks: Arc::default(), ..self.clone() };
-                fallback::first_or_second(&plain, &plain, request, &to).await
-            }
-            None => self.ask(request).await,
-        }
+    async fn stream(&self, mut request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
+        let route = self.route(&request.model)?;
+        let provider = self.provider(&route).map_err(|error| error.with("model", &request.model))?.clone();
+        request.model = route.model;
+        provider.stream(request).await
     }
 }

@@ -135,12 +135,9 @@ fn the_configuration_wins_and_its_faults_are_told_together() {
     config.providers.insert("bad".into(), custom(None));
     config.providers.insert("worse".into(), custom(Some("nowhere")));
     config.providers.insert("groq".into(), custom(Some("mailto:x")));
-    config.fallback = Some("a\nb".into());
     let error = Router::from_config(&config, &vars(&[])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
-    for part in
-        ["model.providers.bad.base_url", "model.providers.worse", "model.providers.groq", "model.fallback"]
-    {
+    for part in ["model.providers.bad.base_url", "model.providers.worse", "model.providers.groq"] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
 }
@@ -185,23 +182,11 @@ fn a_provider_at_hand_is_told_by_its_variable() {
 }
 
 #[tokio::test]
-async fn applications_bring_their_own_and_fall_back() {
-    let config = ModelConfig {
-        default: "openai/x".into(),
-        fallback: Some("mine/second".into()),
-        ..ModelConfig::default()
-    };
-    let (router, _) = Router::from_config(&config, &vars(&[])).unwrap();
+async fn applications_bring_their_own() {
+    let (router, _) = Router::from_config(&ModelConfig::default(), &vars(&[])).unwrap();
     let router = router.with_provider("mine", Arc::new(Offline));
     let ask = |model: &str| ModelRequest::new(name(model), vec![Message::user("hi")]);
-    // `openai` has no key, so the default model falls back; others have no fallback.
-    let answer = router.complete(ask("openai/x")).await.unwrap();
-    assert_eq!(answer.model.as_str(), "second");
+    assert_eq!(router.complete(ask("mine/second")).await.unwrap().model.as_str(), "second");
     let error = router.complete(ask("openai/y")).await.unwrap_err();
     assert!(error.message().contains("OPENAI_API_KEY"), "{error}");
-
-    let router = router.with_fallbacks([(name("openai/y"), name("groq/z"))]);
-    let error = router.complete(ask("openai/y")).await.unwrap_err();
-    assert!(error.message().contains("OPENAI_API_KEY"), "the first failure is told: {error}");
-    assert!(error.to_string().contains("GROQ_API_KEY"), "and the second one beside it: {error}");
 }

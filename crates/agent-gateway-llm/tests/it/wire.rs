@@ -3,11 +3,10 @@ use agent_gateway_core::{
     message::TokenUsage,
     ports::model::{Delivery, FinishReason, LanguageModel, ModelEvent, ModelExt},
 };
-use agent_gateway_llm::{Fallback, HttpPool, OpenAiClient, OpenAiConfig};
+use agent_gateway_llm::{HttpPool, OpenAiClient, OpenAiConfig};
 use agent_gateway_testkit::model_server::{ModelServer, Reply};
 use futures::StreamExt;
 use serde_json::json;
-use std::sync::Arc;
 
 use super::kit::{BOTH, KEY, client, complete, events, pair, patient, request};
 
@@ -160,29 +159,4 @@ async fn a_base_url_may_carry_credentials_unless_there_is_a_key() {
     let sent: Vec<_> =
         server.requests().iter().map(|asked| asked.header("authorization").unwrap().to_owned()).collect();
     assert_eq!(sent, ["Basic bWU6cHc=".to_owned(), format!("Bearer {KEY}")]);
-}
-
-#[tokio::test]
-async fn a_fallback_is_asked_when_nothing_was_said() {
-    let server = ModelServer::with(|request| match request["model"].as_str() {
-        Some("m") => Reply::status(400),
-        _ => Reply::text("second"),
-    })
-    .await;
-    let second = agent_gateway_core::id::ModelName::new("n").unwrap();
-    let model = Fallback::new(Arc::new(client(&server)), second.clone());
-    for delivery in BOTH {
-        assert_eq!(&*model.complete(request(delivery)).await.unwrap().text, "second");
-    }
-
-    // Not in the middle of an answer, and not for itself.
-    let (server, broken) = pair([Reply::cut_after(3)]).await;
-    let model = Fallback::new(Arc::new(broken), second.clone());
-    model.complete(request(Delivery::Incremental)).await.unwrap_err();
-    assert_eq!(server.request_count(), 1);
-    server.reply(Reply::status(400));
-    let mut itself = request(Delivery::Whole);
-    itself.model = second;
-    model.complete(itself).await.unwrap_err();
-    assert_eq!(server.request_count(), 2);
 }

@@ -1,16 +1,22 @@
 //! Queued executions.
 use agent_gateway_core::{
     agent::ExecutionMode,
-    execution::{ExecutionStatus, Mode},
+    clock::{Clock, SystemClock},
+    execution::{Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, Mode, Transition},
+    id::{AgentId, ExecutionId},
+    ports::{
+        persistence::PersistenceBackend,
+        queue::{ExecutionQueue, Job},
+    },
 };
 use agent_gateway_runtime::{CancelOutcome, Submitted};
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 
 use crate::world::{World, agent, request, user};
 
-async fn queue(world: &World, mode: Mode) -> agent_gateway_core::execution::Execution {
+async fn queue(world: &World, mode: Mode) -> Execution {
     match world.submit(request("helper", "hello").mode(mode)).await.unwrap() {
-        Submitted::Queued(execution) => execution,
+        Submitted::Queued(execution) => *execution,
         Submitted::Finished(done) => panic!("it ran at once: {done:?}"),
     }
 }
@@ -45,4 +51,23 @@ async fn a_queued_execution_can_be_cancelled_while_it_runs() {
     let outcome = world.gateway.executions().cancel(&queued.id, &user("ann", &[])).await.unwrap();
     assert_eq!(outcome, CancelOutcome::Requested);
     assert_eq!(world.ended(&queued.id).await.status, ExecutionStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_second_attempt_writes_behind_the_log_of_the_first() {
+    let world = World::helper([Reply::text("second")]).await;
+    let executions = world.store.executions();
+    let (id, now) = (ExecutionId::generate(), SystemClock.now());
+    let execution = Execution::new(id.clone(), AgentId::new("helper").unwrap(), "hello", now);
+    executions.create(&execution).await.unwrap();
+    let start = Transition::Start { fence: Fence(1), at: now };
+    executions.advance(&id, Fence::NONE, &start).await.unwrap();
+    let event = LogEvent::ToolStarted { call_id: "c".into(), name: "t".into() };
+    let left = LogEntry { sequence: Cursor(1), at: now, event };
+    executions.append(&id, Fence(1), &[left]).await.unwrap();
+    world.queue.enqueue(&Job::new(id.clone(), now)).await.unwrap();
+    let ended = world.ended(&id).await;
+    assert_eq!((ended.status, ended.fence), (ExecutionStatus::Completed, Fence(2)));
+    let kinds: Vec<_> = world.log(&id).await.iter().map(|entry| entry.event.kind()).collect();
+    assert_eq!(kinds, ["tool_started", "model_turn", "finished"]);
 }

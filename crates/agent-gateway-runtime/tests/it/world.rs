@@ -45,6 +45,7 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) model: Arc<ScriptedModel>,
     pub(crate) store: Arc<InProcessStore>,
+    pub(crate) queue: Arc<InProcessQueue>,
     pub(crate) source: Source,
 }
 
@@ -81,10 +82,11 @@ impl World {
     ) -> Self {
         let (model, store) = (Arc::new(model), Arc::new(InProcessStore::default()));
         let queue = Arc::new(InProcessQueue::default());
-        let ports = Ports::open(Arc::new(source.clone()), model.clone(), store.clone(), queue).await.unwrap();
+        let ports =
+            Ports::open(Arc::new(source.clone()), model.clone(), store.clone(), queue.clone()).await.unwrap();
         let recipe = change(Recipe::new(ModelName::new("scripted/one").unwrap(), Arc::new(NoFiles)));
         let gateway = Gateway::start(ports, recipe, Authenticator::open(), Limits::default()).await.unwrap();
-        Self { gateway, model, store, source }
+        Self { gateway, model, store, queue, source }
     }
 
     pub(crate) async fn helper(replies: impl IntoIterator<Item = Reply>) -> Self {

@@ -42,9 +42,7 @@ fn full() -> Result<Execution, Finding> {
 }
 
 /// Every field is kept, also the empty ones.
-pub async fn an_execution_comes_back_as_it_was(
-    fixture: &impl Fixture<dyn PersistenceBackend>,
-) -> CaseResult {
+pub async fn an_execution_comes_back_as_it_was(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;
     for execution in [full()?, queued(0)?] {
         let execution = stored(&*store, execution).await?;
@@ -97,9 +95,7 @@ fn keyed(owner: Option<&str>, key: &str) -> Result<Execution, Finding> {
 }
 
 /// An owner's key runs once, also that of no owner.
-pub async fn a_used_idempotency_key_is_refused(
-    fixture: &impl Fixture<dyn PersistenceBackend>,
-) -> CaseResult {
+pub async fn a_used_idempotency_key_is_refused(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;
     for owner in [Some("ann"), None] {
         let first = stored(&*store, keyed(owner, "k")?).await?;
@@ -114,9 +110,7 @@ pub async fn a_used_idempotency_key_is_refused(
 }
 
 /// The same key of another owner is another key.
-pub async fn every_owner_has_keys_of_their_own(
-    fixture: &impl Fixture<dyn PersistenceBackend>,
-) -> CaseResult {
+pub async fn every_owner_has_keys_of_their_own(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;
     for owner in [Some("ann"), Some("bob"), None] {
         stored(&*store, keyed(owner, "k")?).await?;
@@ -142,9 +136,7 @@ pub async fn a_key_finds_its_execution(fixture: &impl Fixture<dyn PersistenceBac
 }
 
 /// What was never created is not there, and that is no error.
-pub async fn an_unknown_execution_is_not_there(
-    fixture: &impl Fixture<dyn PersistenceBackend>,
-) -> CaseResult {
+pub async fn an_unknown_execution_is_not_there(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;
     stored(&*store, queued(0)?).await?;
     let found = store.executions().get(&ExecutionId::generate(), &everyone()).await?;

@@ -49,7 +49,10 @@ fn every_kind() -> Result<Vec<LogEntry>, Finding> {
         tool(ToolOutcome::Refused, None),
         LogEvent::Finished(outcome("done")?),
     ];
-    (1..).zip(events).map(|(place, event)| Ok(LogEntry { sequence: Cursor(place), at: at(7)?, event })).collect()
+    (1..)
+        .zip(events)
+        .map(|(place, event)| Ok(LogEntry { sequence: Cursor(place), at: at(7)?, event }))
+        .collect()
 }
 
 /// Every kind of entry is kept in full.

@@ -7,8 +7,8 @@
 use agent_gateway_core::{
     JsonMap, Timestamp,
     execution::{
-        Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome, StopReason, Transition,
-        Usage,
+        Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome, StopReason,
+        Transition, Usage,
     },
     id::{AgentId, ExecutionId, ModelName, UserId},
     message::TokenUsage,

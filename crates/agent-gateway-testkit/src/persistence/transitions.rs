@@ -60,11 +60,16 @@ pub async fn a_later_start_keeps_the_first_time(
     let (store, _guard) = fixture.fresh().await?;
     let execution = stored(&*store, queued(0)?).await?;
     for (fence, second) in [(1, 10), (2, 20)] {
-        let advanced = store.executions().advance(&execution.id, Fence(fence - 1), &start(fence, second)?).await?;
+        let advanced =
+            store.executions().advance(&execution.id, Fence(fence - 1), &start(fence, second)?).await?;
         ensure_eq!(advanced, Advanced::Applied, "the start with the fence {fence}");
     }
     let found = now(&*store, &execution.id).await?;
-    ensure_eq!((found.fence, found.started_at), (Fence(2), Some(at(10)?)), "fence and start of the second attempt");
+    ensure_eq!(
+        (found.fence, found.started_at),
+        (Fence(2), Some(at(10)?)),
+        "fence and start of the second attempt"
+    );
     Ok(())
 }
 
@@ -140,7 +145,11 @@ pub async fn a_finish_needs_the_stored_fence(fixture: &impl Fixture<dyn Persiste
     for fence in [0, 1, 3] {
         let change = finish("late", turns([1])?)?;
         let advanced = store.executions().advance(&execution.id, Fence(fence), &change).await?;
-        ensure_eq!(advanced, refused(ExecutionStatus::Running, 2), "an end under the fence {fence}, stored is 2");
+        ensure_eq!(
+            advanced,
+            refused(ExecutionStatus::Running, 2),
+            "an end under the fence {fence}, stored is 2"
+        );
     }
     ensure_eq!(now(&*store, &execution.id).await?, execution, "the execution after refused ends");
     let log = store.executions().log(&execution.id, Cursor::START, 10).await?;
@@ -166,7 +175,8 @@ pub async fn a_final_status_never_changes(fixture: &impl Fixture<dyn Persistence
     let execution = stored(&*store, running(0)?).await?;
     store.executions().advance(&execution.id, Fence(1), &finish("first", turns([1])?)?).await?;
     let ended = finished(execution, &outcome("first")?)?;
-    let again = [(Fence(1), finish("second", turns([2])?)?), (Fence(1), start(2, 70)?), (Fence(2), start(9, 70)?)];
+    let again =
+        [(Fence(1), finish("second", turns([2])?)?), (Fence(1), start(2, 70)?), (Fence(2), start(9, 70)?)];
     for (fence, change) in again {
         let advanced = store.executions().advance(&ended.id, fence, &change).await?;
         ensure_eq!(advanced, refused(ExecutionStatus::Completed, 1), "a change after the end");

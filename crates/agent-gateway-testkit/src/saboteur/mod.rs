@@ -5,10 +5,15 @@ mod auth;
 mod lock;
 mod memory;
 mod model;
+mod persistence;
 mod queue;
 
 pub use auth::AdmitsEmpty;
 pub use lock::{IgnoresExpiry, StuckFence};
 pub use memory::MixesScopes;
 pub use model::EndsEarly;
+pub use persistence::{
+    CountsRows, CutsInstants, DropsLogEntries, IgnoresFences, IgnoresVisibility, LosesTransitions, Sabotage,
+    Saboteur,
+};
 pub use queue::{IgnoresFence, RedeliversCompleted};

@@ -5,7 +5,7 @@ use super::Reading;
 use crate::files::{Entry, Refusal};
 
 /// The most folders of one kind.
-const MAX_FOLDERS: usize = 10_000;
+const MAX_FOLDERS: usize = 2_000;
 /// Folders that programs leave behind.
 const LEFTOVERS: [&str; 2] = ["__pycache__", "node_modules"];
 

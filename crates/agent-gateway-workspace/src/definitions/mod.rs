@@ -25,7 +25,7 @@ use crate::files::{MAX_DEFINITION_BYTES, Refusal, Root};
 /// The most bytes of all files together.
 const MAX_WORKSPACE_BYTES: u64 = 256 * 1024 * 1024;
 /// The most findings that are kept.
-const MAX_FINDINGS: usize = 2_000;
+const MAX_FINDINGS: usize = 1_000;
 
 /// Everything that one reading needs and gathers.
 pub(crate) struct Reading<'w> {

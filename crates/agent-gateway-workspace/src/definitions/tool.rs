@@ -86,7 +86,7 @@ impl Reading<'_> {
             spec.retry = ToolRetry::Never;
         }
         let mut tool = ToolDefinition::new(&folder.id, spec, handler);
-        tool.summary = settings.description.into();
+        tool.spec.summary = settings.description.into();
         tool.defaults = parameters.defaults;
         Some(tool)
     }

@@ -202,7 +202,7 @@ fn the_number_of_context_files_is_bounded() {
 #[test]
 fn the_number_of_folders_is_bounded() {
     let folder = workspace([("skills/a/SKILL.md", "---\ndescription: d\n---\nx")]);
-    for index in 0..10_000 {
+    for index in 0..2_000 {
         std::fs::create_dir(folder.path().join(format!("skills/b{index}"))).unwrap();
     }
     let found = folder.read();
@@ -213,10 +213,10 @@ fn the_number_of_folders_is_bounded() {
 #[test]
 fn the_number_of_findings_is_bounded_and_errors_stay() {
     let folder = workspace([("agents/z/AGENT.md", "---\nenabled: maybe\n---\nx")]);
-    for index in 0..2_100 {
+    for index in 0..1_100 {
         folder.write(&format!("agents/Bad_{index}/AGENT.md"), "x");
     }
     let found = folder.read();
-    assert_eq!(found.diagnostics.len(), 2_001);
+    assert_eq!(found.diagnostics.len(), 1_001);
     assert_eq!(found.error_count(), 2, "the broken agent, and that there is more");
 }

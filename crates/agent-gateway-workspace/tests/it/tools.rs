@@ -45,7 +45,7 @@ Use it for forecasts.
     let (tool, problems) = tool(text);
     assert_eq!(tool.spec.name.as_str(), "get_weather");
     assert_eq!(&*tool.spec.description, "Weather of a city\n\nUse it for forecasts.");
-    assert_eq!(&*tool.summary, "Weather of a city");
+    assert_eq!(&*tool.spec.summary, "Weather of a city");
     let expected = json!({
         "type": "object",
         "properties": {
@@ -279,7 +279,7 @@ fn names_are_unique_and_callable() {
     ])
     .read();
     assert_eq!(found.tools.len(), 1);
-    assert_eq!(&*found.tools["same"].summary, "first");
+    assert_eq!(&*found.tools["same"].spec.summary, "first");
     assert_eq!(findings(&found), ["E tools/b/TOOL.md name", "E tools/c/TOOL.md:2 name"]);
     assert!(crate::support::text(&found).contains("tools/a/TOOL.md"));
 }

@@ -37,7 +37,9 @@ mod tests {
         assert_eq!(read("users", &cursor).unwrap(), (at, "a:b ü".to_owned()));
         assert!(read("schedules", &cursor).is_err());
         assert!(read_number("users", &cursor).is_err());
-        for foreign in ["", "sql:users:", "sql:users:x:1", "memory:users:1:a", "sql:users:99999999999999999999:a"] {
+        for foreign in
+            ["", "sql:users:", "sql:users:x:1", "memory:users:1:a", "sql:users:99999999999999999999:a"]
+        {
             assert!(read("users", &PageCursor(foreign.to_owned())).is_err(), "{foreign}");
         }
     }

@@ -157,7 +157,8 @@ pub async fn list<D: Database>(
         select = select.filter("(created_at, id) < (?, ?)", [at.into(), id.as_str().into()]);
     }
     let statement = select.page(database.names(), "created_at DESC, id DESC", page.limit());
-    let found: Vec<Execution> = database.read(statement).await?.iter().map(read_row).collect::<Result<_>>()?;
+    let found: Vec<Execution> =
+        database.read(statement).await?.iter().map(read_row).collect::<Result<_>>()?;
     Ok(Page::cut(found, page.limit(), |last| cursor::write(LIST, last.created_at, last.id.as_str())))
 }
 

@@ -26,9 +26,12 @@ pub fn time_text(at: Timestamp) -> String {
 
 /// Reads [`time_text`], the same without decimals, and ISO 8601 with `T`; without a zone or offset it is UTC.
 pub fn parse_time(text: &str) -> Result<Timestamp> {
-    let instant = match text.parse::<DateTime>() {
-        Ok(civil) => Offset::UTC.to_timestamp(civil),
-        Err(_) => text.parse::<Timestamp>(),
+    // A civil time would be read from a text with an offset too, and the offset ignored.
+    let zoned = text.get(10..).is_some_and(|time| time.contains(['Z', 'z', '+', '-']));
+    let instant = if zoned {
+        text.parse::<Timestamp>()
+    } else {
+        text.parse::<DateTime>().and_then(|civil| Offset::UTC.to_timestamp(civil))
     };
     instant.map(to_micros).map_err(|error| {
         Error::unexpected("a stored instant cannot be read").with("text", text).caused_by(error)

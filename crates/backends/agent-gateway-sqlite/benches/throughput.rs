@@ -2,13 +2,14 @@
 //! ends it with two log entries, over and over.
 //!
 //! `cargo bench -p agent-gateway-sqlite`
+#![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
 use std::{error::Error, fs, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Timestamp,
     execution::{
-        Advanced, Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome, StopReason,
-        Transition, Usage,
+        Advanced, Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome,
+        StopReason, Transition, Usage,
     },
     id::{AgentId, ExecutionId, ModelName, UserId},
     message::TokenUsage,
@@ -24,7 +25,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
-    println!("{:<24} {:>12} {:>16} {:>14}", "database", "executions/s", "CPU µs/execution", "p99 of one ms");
+    println!("{:<24} {:>12} {:>16} {:>14}", "database", "executions/s", "CPU µs/execution", "p99 in ms");
     let directory = tempfile::tempdir()?;
     let file = |name: &str| SqliteConfig::file(directory.path().join(name));
     measure("file, synchronous normal", file("normal.db")).await?;
@@ -102,6 +103,7 @@ fn finish() -> Result<Transition> {
 fn cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
     Ok(ticks / 100.0)
 }

@@ -70,7 +70,8 @@ impl PersistenceBackend for SqliteBackend {
     }
 
     async fn ping(&self) -> Result<()> {
-        let statement = Statement::new(&self.connections.names, "SELECT 1 FROM sqlite_schema LIMIT 1", Vec::new());
+        let statement =
+            Statement::new(&self.connections.names, "SELECT 1 FROM sqlite_schema LIMIT 1", Vec::new());
         self.connections.read(statement).await.map(drop)
     }
 

@@ -89,8 +89,10 @@ impl SqliteConfig {
                 "synchronous=full" => Synchronous::Full,
                 "synchronous=normal" => Synchronous::Normal,
                 _ => {
-                    return Err(wrong("not a setting of a SQLite URL: `synchronous=full` and `synchronous=normal` are")
-                        .with("setting", pair));
+                    return Err(wrong(
+                        "not a setting of a SQLite URL: `synchronous=full` and `synchronous=normal` are",
+                    )
+                    .with("setting", pair));
                 }
             };
         }
@@ -194,7 +196,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in ["", "sqlite:", "sqlite://", "postgres://localhost/a", "a.db?synchronous=off", "a.db?mode=ro"] {
+        for bad in
+            ["", "sqlite:", "sqlite://", "postgres://localhost/a", "a.db?synchronous=off", "a.db?mode=ro"]
+        {
             let error = SqliteConfig::parse(bad).unwrap_err();
             assert_eq!(error.kind(), agent_gateway_core::ErrorKind::Misconfigured, "{bad}");
         }

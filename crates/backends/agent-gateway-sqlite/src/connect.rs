@@ -46,8 +46,7 @@ pub(crate) async fn writer(config: &SqliteConfig) -> Result<SqliteConnection> {
                 attempt += 1;
             }
             connected => {
-                return connected
-                    .map_err(|error| convert("sqlite.open", error).with("path", &config.place));
+                return connected.map_err(|error| convert("sqlite.open", error).with("path", &config.place));
             }
         }
     }

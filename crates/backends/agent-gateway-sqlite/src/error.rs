@@ -41,14 +41,16 @@ pub(crate) fn is_of_statement(error: &Driver) -> bool {
 /// The error of a port for one of the driver.
 pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
     let converted = match code(&error) {
-        Some(Code::Busy) => Error::unavailable("another process holds the database's write lock for too long"),
+        Some(Code::Busy) => {
+            Error::unavailable("another process holds the database's write lock for too long")
+        }
         Some(Code::ReadOnly) => Error::unavailable(
             "the database cannot be written: give this process the right to write the file and its directory",
         ),
         Some(Code::Io) => Error::unavailable("the disk of the database failed"),
-        Some(Code::Full) => {
-            Error::unavailable("the disk of the database is full, or the database has reached its limit of size")
-        }
+        Some(Code::Full) => Error::unavailable(
+            "the disk of the database is full, or the database has reached its limit of size",
+        ),
         Some(Code::CannotOpen) => Error::unavailable("the database file cannot be opened"),
         Some(Code::OutOfMemory) => Error::unavailable("there is no memory left for the database"),
         Some(Code::Corrupt) => {

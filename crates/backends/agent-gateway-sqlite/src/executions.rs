@@ -3,9 +3,7 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     Error, Result,
-    execution::{
-        Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition,
-    },
+    execution::{Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition},
     id::{ExecutionId, IdempotencyKey},
     page::{Page, PageRequest},
     ports::persistence::ExecutionStore,
@@ -66,10 +64,9 @@ impl ExecutionStore for Executions {
                 let row = vec![id.as_str().into(), Value::number(fence.0)?, (*at).into()];
                 Change::Start { fence: *fence, row }
             }
-            Transition::Finish { outcome, entries, at } => Change::Finish {
-                row: executions::finish_row(id, outcome, *at)?,
-                entries: rows(id, entries)?,
-            },
+            Transition::Finish { outcome, entries, at } => {
+                Change::Finish { row: executions::finish_row(id, outcome, *at)?, entries: rows(id, entries)? }
+            }
             _ => return Err(Error::unsupported("this store does not know that change of state")),
         };
         match self.0.writer.record(id, fence, change).await? {

@@ -34,7 +34,9 @@ pub(crate) async fn prepare(connection: &mut SqliteConnection, names: &Names) ->
 
 async fn adopt(connection: &mut SqliteConnection, names: &Names) -> Result<()> {
     let executions = columns(connection, &names.bare_table("executions")).await?;
-    if let Some(lacking) = adoption::RECOGNISED_BY.iter().find(|column| !executions.iter().any(|c| c == *column)) {
+    if let Some(lacking) =
+        adoption::RECOGNISED_BY.iter().find(|column| !executions.iter().any(|c| c == *column))
+    {
         return Err(Error::misconfigured(
             "the database has a table `executions` that is not an agent gateway's: set another file or a table_prefix",
         )
@@ -49,9 +51,17 @@ async fn adopt(connection: &mut SqliteConnection, names: &Names) -> Result<()> {
             run(connection, text).await?;
         }
     }
-    // A correction may write into a table that the oldest databases lack.
+    correct(connection, names, adoption::SQLITE_CORRECTIONS).await?;
     migrate(connection, names).await?;
-    for correction in adoption::SQLITE_CORRECTIONS {
+    correct(connection, names, adoption::SQLITE_MOVES).await
+}
+
+async fn correct(
+    connection: &mut SqliteConnection,
+    names: &Names,
+    corrections: &[adoption::Correction],
+) -> Result<()> {
+    for correction in corrections {
         if has_table(connection, &names.bare_table(correction.table)).await? {
             run(connection, correction.text(names).to_string()).await?;
         }

@@ -56,7 +56,9 @@ pub(crate) fn bind(args: &mut SqliteArguments, value: &Value) -> Result<(), sqlx
 }
 
 /// The arguments of a statement.
-pub(crate) fn arguments<'v>(values: impl IntoIterator<Item = &'v Value>) -> Result<SqliteArguments, sqlx::Error> {
+pub(crate) fn arguments<'v>(
+    values: impl IntoIterator<Item = &'v Value>,
+) -> Result<SqliteArguments, sqlx::Error> {
     let mut args = SqliteArguments::default();
     for value in values {
         bind(&mut args, value)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// A tool as models are told of it.
+/// A tool, as people are told of it.
 #[derive(Debug, Serialize, ToSchema)]
 struct ToolInfo<'a> {
     /// The name by which it is called.
@@ -24,7 +24,7 @@ impl<'a> ToolInfo<'a> {
     fn new(tool: &'a ToolSpec) -> Self {
         Self {
             name: tool.name.as_str(),
-            description: &tool.description,
+            description: &tool.summary,
             source: match tool.source {
                 ToolSource::File => "file",
                 ToolSource::Code => "code",

@@ -73,6 +73,7 @@ async fn all_text_together_is_bounded_and_given_back() {
     assert_eq!(memory.put(&scope(Some("b")), &item("1")).await.unwrap_err().kind(), ErrorKind::TooLarge);
     memory.delete(&scope(None), &first.id).await.unwrap();
     assert_eq!(memory.clear(&scope(Some("a"))).await.unwrap(), 1);
+    assert!(memory.state().scopes.is_empty(), "an empty scope takes no room");
     memory.put(&scope(Some("b")), &item("1234567890")).await.unwrap();
 }
 

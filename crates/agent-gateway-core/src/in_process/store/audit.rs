@@ -36,7 +36,8 @@ impl AuditStore for Table<Rows> {
         let end = match &page.after {
             Some(after) => {
                 let (at, number) = cursor::read(LIST, after)?;
-                let number: u64 = number.parse().map_err(|_| Error::invalid("not a page cursor of the audit log"))?;
+                let number: u64 =
+                    number.parse().map_err(|_| Error::invalid("not a page cursor of the audit log"))?;
                 Bound::Excluded((at, number))
             }
             None => Bound::Unbounded,

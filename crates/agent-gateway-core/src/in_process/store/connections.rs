@@ -31,7 +31,9 @@ impl ConnectionStore for Table<Rows> {
     async fn create(&self, connection: &Connection) -> Result<()> {
         let mut rows = self.rows()?;
         if rows.0.contains_key(&connection.id) {
-            return Err(Error::already_exists("the connection id is taken").with("connection", &connection.id));
+            return Err(
+                Error::already_exists("the connection id is taken").with("connection", &connection.id)
+            );
         }
         rows.check_name(connection)?;
         self.check_room(rows.0.len(), "connections")?;

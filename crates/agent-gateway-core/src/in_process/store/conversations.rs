@@ -39,7 +39,9 @@ fn time_key(conversation: &Conversation) -> TimeKey {
 
 impl Rows {
     fn known(&mut self, id: &ConversationId) -> Result<&mut Stored> {
-        self.stored.get_mut(id).ok_or_else(|| Error::not_found("no such conversation").with("conversation", id))
+        self.stored
+            .get_mut(id)
+            .ok_or_else(|| Error::not_found("no such conversation").with("conversation", id))
     }
 
     fn messages(&self, id: &ConversationId) -> &[ConversationMessage] {

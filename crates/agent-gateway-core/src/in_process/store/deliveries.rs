@@ -119,7 +119,9 @@ impl DeliveryStore for Table<Rows> {
             .take(page.limit() as usize + 1)
             .cloned()
             .collect();
-        Ok(Page::cut(found, page.limit(), |last| cursor::write(LIST, &(last.created_at, last.id.to_string()))))
+        Ok(Page::cut(found, page.limit(), |last| {
+            cursor::write(LIST, &(last.created_at, last.id.to_string()))
+        }))
     }
 
     async fn count(&self, query: &DeliveryQuery, who: &Visibility) -> Result<u64> {

@@ -63,7 +63,13 @@ impl Rows {
         }
     }
 
-    fn finish(&mut self, id: &ExecutionId, fresh: &[LogEntry], outcome: &Outcome, at: crate::Timestamp) -> Result<()> {
+    fn finish(
+        &mut self,
+        id: &ExecutionId,
+        fresh: &[LogEntry],
+        outcome: &Outcome,
+        at: crate::Timestamp,
+    ) -> Result<()> {
         let result = serde_json::to_value(outcome)
             .map_err(|error| Error::unexpected("an outcome is no JSON").caused_by(error))?;
         let stored = self.known(id)?;
@@ -121,8 +127,7 @@ impl ExecutionStore for Table<Rows> {
         if execution.status.is_final() {
             rows.finished.insert(time_key(execution));
         }
-        rows.stored
-            .insert(execution.id.clone(), Stored { execution: execution.clone(), log: Vec::new() });
+        rows.stored.insert(execution.id.clone(), Stored { execution: execution.clone(), log: Vec::new() });
         Ok(())
     }
 

@@ -2,7 +2,10 @@ use super::*;
 use crate::{
     ErrorKind, Timestamp,
     execution::{Execution, ExecutionStatus, Fence, Outcome, StopReason, Transition, Usage},
-    id::{AgentId, ExecutionId},
+    id::{AgentId, ConversationId, ExecutionId},
+    message::Message,
+    page::PageRequest,
+    ports::persistence::{Conversation, ConversationQuery, NewDelivery},
     principal::Principal,
 };
 
@@ -31,8 +34,54 @@ async fn a_full_store_forgets_the_oldest_finished_execution() {
 
     executions.advance(&ExecutionId::new("b").unwrap(), Fence::NONE, &finish()).await.unwrap();
     executions.create(&execution("c", 3)).await.unwrap();
-    let kept = |id| executions.get(id, &everyone);
-    assert!(kept(&ExecutionId::new("a").unwrap()).await.unwrap().is_some());
-    assert!(kept(&ExecutionId::new("b").unwrap()).await.unwrap().is_none());
-    assert!(kept(&ExecutionId::new("c").unwrap()).await.unwrap().is_some());
+    for (id, kept) in [("a", true), ("b", false), ("c", true)] {
+        let found = executions.get(&ExecutionId::new(id).unwrap(), &everyone).await.unwrap();
+        assert_eq!(found.is_some(), kept, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn pending_deliveries_are_never_forgotten() {
+    let store = InProcessStore::with_capacity(2);
+    let delivery = |channel: &str| NewDelivery {
+        execution_id: ExecutionId::new("a").unwrap(),
+        agent_id: AgentId::new("helper").unwrap(),
+        user_id: None,
+        event_type: "execution.completed".to_owned(),
+        channel: channel.to_owned(),
+        target: "somewhere".to_owned(),
+        payload: crate::JsonMap::new(),
+    };
+    let at = Timestamp::from_second(1).unwrap();
+    let (deliveries, two) = (store.deliveries(), [delivery("slack"), delivery("webhook")]);
+    let ids = deliveries.enqueue(&two, at).await.unwrap();
+    let full = deliveries.enqueue(&two[..1], at).await.unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::RateLimited);
+    deliveries.delivered(ids[1], at).await.unwrap();
+    deliveries.enqueue(&two[..1], at).await.unwrap();
+    let left = deliveries.claim(at, at, 10).await.unwrap();
+    assert_eq!(left.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [ids[0], ids[1] + 1]);
+}
+
+#[tokio::test]
+async fn the_longest_idle_conversation_makes_room() {
+    let store = InProcessStore::with_capacity(2);
+    let everyone = Principal::system().visibility();
+    let at = |second| Timestamp::from_second(second).unwrap();
+    for (name, second) in [("a", 1), ("b", 2)] {
+        let id = ConversationId::new(name).unwrap();
+        let agent = AgentId::new("helper").unwrap();
+        store.conversations().create(&Conversation::new(id, agent, None, at(second))).await.unwrap();
+    }
+    let grown = ConversationId::new("a").unwrap();
+    store.conversations().append(&grown, 0, &[Message::user("hello")], at(3)).await.unwrap();
+    let (id, agent) = (ConversationId::new("c").unwrap(), AgentId::new("helper").unwrap());
+    store.conversations().create(&Conversation::new(id, agent, None, at(4))).await.unwrap();
+    let page =
+        store.conversations().list(&ConversationQuery::default(), &everyone, PageRequest::first(9)).await;
+    let left: Vec<_> = page.unwrap().items.into_iter().map(|kept| kept.id.to_string()).collect();
+    assert_eq!(left, ["c", "a"]);
+    let three = [Message::user("1"), Message::user("2"), Message::user("3")];
+    let long = store.conversations().append(&grown, 1, &three, at(5)).await.unwrap_err();
+    assert_eq!(long.kind(), ErrorKind::TooLarge);
 }

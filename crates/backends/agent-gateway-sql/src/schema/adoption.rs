@@ -67,7 +67,8 @@ const fn correction(table: &'static str, template: &'static str) -> Correction {
     Correction { table, template }
 }
 
-/// What makes the reference's rows sort and count as ours do. An instant that the database filled in has no decimals.
+/// What makes the reference's rows sort and count as ours do, before the migrations make indexes of that. An instant that
+/// the database filled in has no decimals.
 pub const SQLITE_CORRECTIONS: &[Correction] = &[
     correction(
         "executions",
@@ -110,12 +111,14 @@ pub const SQLITE_CORRECTIONS: &[Correction] = &[
         "UPDATE {p}conversations SET message_count = (SELECT count(*) FROM {p}conversation_messages AS message \
          WHERE message.conversation_id = {p}conversations.conversation_id)",
     ),
-    correction(
-        "user_schedules",
-        "INSERT OR IGNORE INTO {p}schedules (id, agent_id, name, cron_expr, message, instructions, input, enabled, \
-         timezone, source, user_id, last_run_at, next_run_at, created_at) SELECT id, agent_id, name, cron_expr, message, \
-         instructions, input, coalesce(enabled, 1), coalesce(timezone, 'UTC'), 'user', user_id, last_run_at, \
-         iif(length(next_run_at) = 19, next_run_at || '.000000', next_run_at), \
-         iif(length(created_at) = 19, created_at || '.000000', created_at) FROM {p}user_schedules",
-    ),
 ];
+
+/// What moves rows into tables that the migrations may have made.
+pub const SQLITE_MOVES: &[Correction] = &[correction(
+    "user_schedules",
+    "INSERT OR IGNORE INTO {p}schedules (id, agent_id, name, cron_expr, message, instructions, input, enabled, timezone, \
+     source, user_id, last_run_at, next_run_at, created_at) SELECT id, agent_id, name, cron_expr, message, instructions, \
+     input, coalesce(enabled, 1), coalesce(timezone, 'UTC'), 'user', user_id, last_run_at, \
+     iif(length(next_run_at) = 19, next_run_at || '.000000', next_run_at), \
+     iif(length(created_at) = 19, created_at || '.000000', created_at) FROM {p}user_schedules",
+)];

@@ -56,8 +56,7 @@ impl<D: Database> ConversationStore for Stores<D> {
             .visible("user_id = ?", who);
         if let Some(after) = &page.after {
             let (at, id) = cursor::read(LIST, after)?;
-            select =
-                select.filter("(updated_at, conversation_id) < (?, ?)", [at.into(), id.as_str().into()]);
+            select = select.filter("(updated_at, conversation_id) < (?, ?)", [at.into(), id.as_str().into()]);
         }
         let statement = select.page(self.0.names(), "updated_at DESC, conversation_id DESC", page.limit());
         let found: Vec<Conversation> =
@@ -114,8 +113,7 @@ impl<D: Database> ConversationStore for Stores<D> {
 
     async fn tail(&self, id: &ConversationId, limit: u32) -> Result<Vec<ConversationMessage>> {
         let select = select_messages(id).first(self.0.names(), "sequence DESC", limit.into());
-        let mut found: Vec<_> =
-            self.0.read(select).await?.iter().map(message).collect::<Result<_>>()?;
+        let mut found: Vec<_> = self.0.read(select).await?.iter().map(message).collect::<Result<_>>()?;
         found.reverse();
         Ok(found)
     }
@@ -146,7 +144,8 @@ impl<D: Database> ConversationStore for Stores<D> {
             .visible("user_id = ?", who)
             .all(names);
         let delete = |table: &str| Statement {
-            text: format!("DELETE FROM {} WHERE conversation_id IN ({})", names.table(table), owned.text).into(),
+            text: format!("DELETE FROM {} WHERE conversation_id IN ({})", names.table(table), owned.text)
+                .into(),
             args: owned.args.clone(),
         };
         let program = vec![delete("conversation_messages"), delete("conversations")];

@@ -81,7 +81,8 @@ impl<D: Database> UserStore for Stores<D> {
 fn profile<R: RowExt>(row: &R) -> Result<UserProfile> {
     // The reference lets both instants be null.
     let (first, last) = (row.time("first_seen_at")?, row.time("last_seen_at")?);
-    let mut found = UserProfile::new(row.need_word("user_id")?, first.or(last).unwrap_or(Timestamp::UNIX_EPOCH));
+    let mut found =
+        UserProfile::new(row.need_word("user_id")?, first.or(last).unwrap_or(Timestamp::UNIX_EPOCH));
     found.last_seen_at = last.unwrap_or(found.first_seen_at);
     found.display_name = row.text("display_name")?;
     found.email = row.text("email")?;

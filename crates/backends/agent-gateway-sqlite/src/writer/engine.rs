@@ -4,16 +4,9 @@ use std::sync::Arc;
 use agent_gateway_core::Result;
 use agent_gateway_sql::{Effect, Names};
 use futures::TryStreamExt;
-use sqlx::{
-    AssertSqlSafe, Connection, Either, Executor, SqliteConnection,
-    sqlite::SqliteArguments,
-};
+use sqlx::{AssertSqlSafe, Connection, Either, Executor, SqliteConnection, sqlite::SqliteArguments};
 
-use super::{
-    command::Command,
-    create::CreateTexts,
-    record::RecordTexts,
-};
+use super::{command::Command, create::CreateTexts, record::RecordTexts};
 use crate::{
     connect::BUSY_ATTEMPTS,
     error::{Code, code, convert, is_of_statement},

@@ -18,8 +18,8 @@ mod create;
 mod engine;
 mod record;
 
-use command::{Command, Create, Program, Record, Reply};
 pub(crate) use command::{Change, Entry, Recorded};
+use command::{Command, Create, Program, Record, Reply};
 use engine::Engine;
 
 /// Commands that may wait; more callers wait for a place.

@@ -6,11 +6,7 @@ use agent_gateway_core::{
     Result,
     execution::{Cursor, ExecutionStatus, Fence},
 };
-use agent_gateway_sql::{
-    Names, RowExt, Value,
-    executions::FINISH_COLUMNS,
-    log::COLUMNS as LOG_COLUMNS,
-};
+use agent_gateway_sql::{Names, RowExt, Value, executions::FINISH_COLUMNS, log::COLUMNS as LOG_COLUMNS};
 
 use super::{
     batch::unreadable,
@@ -47,7 +43,8 @@ impl RecordTexts {
             ))
         });
         let set = FINISH_COLUMNS.iter().zip(1..).skip(1);
-        let set: Vec<String> = set.map(|(column, place)| format!("{column} = change.column{place}")).collect();
+        let set: Vec<String> =
+            set.map(|(column, place)| format!("{column} = change.column{place}")).collect();
         let finish = Bulk::new(FINISH_COLUMNS.len(), |rows| {
             names.fill(&format!(
                 "UPDATE {{p}}executions SET {} FROM (VALUES {rows}) AS change WHERE id = change.column1",

@@ -171,3 +171,27 @@ async fn a_chunked_body_over_the_limit_is_cut_off() {
     assert!(text.starts_with("HTTP/1.1 413"), "{text}");
     assert!(text.contains("payload_too_large"), "{text}");
 }
+
+/// A frame of HTTP/2: length, kind, flags, stream, content.
+fn frame(kind: u8, flags: u8, stream: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], content].concat()
+}
+
+#[tokio::test]
+async fn http2_is_spoken_to_those_who_begin_with_it() {
+    let world = World::new().await;
+    let running = start(&world, ServeOptions::default()).await;
+    let mut socket = TcpStream::connect(running.address).await.unwrap();
+    // GET and http by their index, the path and the authority in letters.
+    let head = [b"\x82\x86\x04\x08/healthz".as_slice(), b"\x01\x01x"].concat();
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    request.extend(frame(4, 0, 0, b""));
+    request.extend(frame(1, 5, 1, &head));
+    socket.write_all(&request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(15).any(|part| part == br#"{"status":"ok"}"#) {
+        let read = tokio::time::timeout(Duration::from_secs(10), socket.read_buf(&mut answer)).await;
+        assert!(read.unwrap().unwrap() > 0, "the connection was closed: {answer:?}");
+    }
+}

@@ -1,0 +1,51 @@
+//! Values that the tests store.
+use agent_gateway_core::{
+    Timestamp,
+    execution::{
+        Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome, StopReason,
+        Transition, Usage,
+    },
+    id::{AgentId, ExecutionId, ModelName},
+    message::TokenUsage,
+    principal::{Principal, Visibility},
+};
+
+pub(super) fn everyone() -> Visibility {
+    Principal::system().visibility()
+}
+
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_760_000_000 + second).unwrap()
+}
+
+/// A running execution under the fence 1.
+pub(super) fn running(message: &str) -> Execution {
+    let mut execution =
+        Execution::new(ExecutionId::generate(), AgentId::new("helper").unwrap(), message, at(0));
+    execution.status = ExecutionStatus::Running;
+    execution.fence = Fence(1);
+    execution
+}
+
+pub(super) fn turn(text: &str) -> ModelTurn {
+    ModelTurn {
+        model: ModelName::new("openai/gpt-5-mini").unwrap(),
+        text: text.into(),
+        tool_calls: Vec::new(),
+        tokens: TokenUsage { input_tokens: 10, output_tokens: 5, cached_input_tokens: 0 },
+        cost_usd: None,
+        duration_ms: 3,
+    }
+}
+
+pub(super) fn log(events: impl IntoIterator<Item = LogEvent>) -> Vec<LogEntry> {
+    let entry = |(place, event)| LogEntry { sequence: Cursor(place), at: at(1), event };
+    (1..).zip(events).map(entry).collect()
+}
+
+/// The end of a run with one model turn.
+pub(super) fn finish(text: &str) -> Transition {
+    let outcome = Outcome::new(StopReason::Completed, text, Usage::default());
+    let entries = log([LogEvent::ModelTurn(turn(text)), LogEvent::Finished(outcome.clone())]);
+    Transition::Finish { outcome: Box::new(outcome), entries, at: at(2) }
+}
