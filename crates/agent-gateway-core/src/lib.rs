@@ -4,7 +4,7 @@
 //! It is **not** a place for SQL, HTTP, YAML or a driver's words; those live in the crates that implement a port.
 //!
 //! ```
-//! use agent_gateway_core::{in_process::ports::persistence::PersistenceBackend};
+//! use agent_gateway_core::{in_process::InProcessStore, ports::persistence::PersistenceBackend};
 //!
 //! let store = InProcessStore::default();
 //! assert_eq!(store.info().name, "in-process");
