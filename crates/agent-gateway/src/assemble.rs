@@ -248,7 +248,7 @@ impl Plan {
     #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
     pub fn check_exposure(&self, address: std::net::SocketAddr) -> Result<(), BuildError> {
         match self.auth {
-            AuthSummary::Open => Ok(crate::gateway::refuse_exposed(&self.config, address)?),
+            AuthSummary::Open => Ok(crate::serve::refuse_exposed(&self.config, address)?),
             _ => Ok(()),
         }
     }

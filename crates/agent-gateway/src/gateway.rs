@@ -1,5 +1,5 @@
 //! The gateway that an application holds.
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use agent_gateway_core::{
     Error, JsonMap, Result,
@@ -20,12 +20,12 @@ use crate::{GatewayBuilder, builder::ReloadChoice};
 /// A running gateway: agents to invoke, and a server to run or to mount. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    runtime: Runtime,
-    config: Arc<GatewayConfig>,
+    pub(crate) runtime: Runtime,
+    pub(crate) config: Arc<GatewayConfig>,
     backends: Arc<(BackendInfo, BackendInfo)>,
     tools: Arc<FileTools>,
     #[cfg(feature = "rest")]
-    router: axum::Router,
+    pub(crate) router: axum::Router,
 }
 
 /// A finished execution.
@@ -62,7 +62,7 @@ impl Gateway {
     ) -> Result<Self> {
         Ok(Self {
             #[cfg(feature = "rest")]
-            router: router(&runtime, &config, reload)?,
+            router: crate::serve::router(&runtime, &config, reload)?,
             runtime,
             config: Arc::new(config),
             backends: Arc::new(backends),
@@ -158,97 +158,10 @@ impl Gateway {
         &self.runtime
     }
 
-    /// The API as an axum router, to serve or to nest.
-    #[cfg(feature = "rest")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-    pub fn router(&self) -> axum::Router {
-        self.router.clone()
-    }
-
-    /// Nests the API under `path` of another router.
-    #[cfg(feature = "rest")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-    pub fn mount_to(&self, parent: axum::Router, path: &str) -> Result<axum::Router> {
-        let trimmed = path.trim_matches('/');
-        if trimmed.is_empty() {
-            return Err(Error::misconfigured("a mount path must not be empty or '/'").with("path", path));
-        }
-        Ok(parent.nest(&format!("/{trimmed}"), self.router()))
-    }
-
-    /// Serves the API at `address` until the process is asked to stop, then shuts down in order.
-    ///
-    /// Without authentication only loopback addresses are served, unless `server.allow_unauthenticated` is set.
-    #[cfg(feature = "rest")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-    pub async fn run(&self, address: SocketAddr) -> Result<()> {
-        self.run_until(address, shutdown_signal(), |_| ()).await
-    }
-
-    /// Like [`Gateway::run`], until `stop` resolves; `bound` is told the address once it is listened on.
-    #[cfg(feature = "rest")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-    pub async fn run_until(
-        &self,
-        address: SocketAddr,
-        stop: impl Future<Output = ()> + Send + 'static,
-        bound: impl FnOnce(SocketAddr) + Send,
-    ) -> Result<()> {
-        if self.runtime.authenticator().is_open() {
-            refuse_exposed(&self.config, address)?;
-        }
-        let failed = |error: std::io::Error| {
-            Error::misconfigured(format!("cannot listen on {address}: {error}; choose another host or port"))
-        };
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
-        bound(listener.local_addr().map_err(failed)?);
-        let options = agent_gateway_http::ServeOptions::from_config(&self.config);
-        agent_gateway_http::serve(listener, self.router(), options, stop).await;
-        self.shutdown().await
-    }
-
     /// Takes nothing new, waits for executions under way, and closes the backends.
     pub async fn shutdown(&self) -> Result<()> {
         let closed = self.runtime.shutdown().await;
         self.tools.shutdown().await;
         closed
-    }
-}
-
-/// A gateway that lets everyone in is not shown to other machines, unless the operator wrote that down.
-pub(crate) fn refuse_exposed(config: &GatewayConfig, address: SocketAddr) -> Result<()> {
-    if !address.ip().is_loopback() && !config.server.allow_unauthenticated {
-        return Err(Error::misconfigured(
-            "authentication is off, so only this machine may call: listen on 127.0.0.1, or add auth.api_keys, or write \
-             server.allow_unauthenticated: true to let everyone who reaches this address run your agents",
-        )
-        .with("address", address));
-    }
-    Ok(())
-}
-
-#[cfg(feature = "rest")]
-fn router(runtime: &Runtime, config: &GatewayConfig, reload: ReloadChoice) -> Result<axum::Router> {
-    use agent_gateway_rest::{Reload, RestOptions};
-    let reload = match reload {
-        ReloadChoice::On => Reload::Enabled,
-        ReloadChoice::Off => Reload::Disabled,
-    };
-    agent_gateway_rest::router(runtime, &RestOptions::from_config(config).reload(reload))
-}
-
-/// Resolves when the process is asked to stop, by Ctrl-C or SIGTERM.
-#[cfg(feature = "rest")]
-#[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-pub async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
     }
 }

@@ -10,15 +10,17 @@ mod report;
 // Having one.
 mod gateway;
 pub mod prelude;
+#[cfg(feature = "rest")]
+mod serve;
 
 pub use assemble::{AuthSummary, ModelSource, Plan};
 pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder};
 pub use catalog::Catalog;
-#[cfg(feature = "rest")]
-#[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
-pub use gateway::shutdown_signal;
 pub use gateway::{Execution, Gateway};
 pub use report::BuildError;
+#[cfg(feature = "rest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
+pub use serve::shutdown_signal;
 
 // The crates behind the facade, by the word of their feature.
 pub use agent_gateway_core as core;
