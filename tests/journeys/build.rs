@@ -63,6 +63,15 @@ async fn a_database_that_cannot_be_opened_stops_the_start() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_model_leads_nowhere_is_named() {
+    let workspace = Workspace::helper();
+    workspace.write("agents/helper/AGENT.md", "---\nmodel: {name: nowhere/x}\n---\nYou help.");
+    let plan = Gateway::builder(workspace.path()).use_vars(no_vars()).without_auth().check().await;
+    let found = plan.diagnostics().find(|finding| finding.file == "agents/helper/AGENT.md").unwrap();
+    assert!(found.severity == Severity::Warning && found.message.contains("nowhere"), "{found}");
+}
+
+#[tokio::test]
 async fn what_is_not_supported_yet_is_said() {
     let workspace = Workspace::helper();
     let agent = "---\nretrievers: [docs]\nmemory: {enabled: true}\nmcp_servers: [a]\nschedules: [{name: x, cron: '0 9 * * *', message: go}]\n---\nYou help.";

@@ -98,13 +98,10 @@ impl Arguments {
         }
     }
 
-    /// As the text that goes back to the model.
+    /// As the text that goes back to the model, always a JSON object: servers read it again.
     #[must_use]
     pub fn to_text(&self) -> String {
-        match self {
-            Self::Object(map) => serde_json::to_string(map).unwrap_or_default(),
-            Self::Malformed(text) => text.clone(),
-        }
+        self.to_json().to_string()
     }
 }
 

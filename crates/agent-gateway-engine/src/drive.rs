@@ -1,4 +1,6 @@
 //! The loop. Every execution runs here.
+use std::sync::atomic::Ordering;
+
 use agent_gateway_core::{
     Error,
     execution::{LogEvent, ModelTurn, Outcome, StopReason},
@@ -45,7 +47,8 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
         () = tokio::time::sleep(run.limits.timeout) => Stop::At(StopReason::Timeout),
         stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Failed),
     };
-    let Progress { mut usage, last_text, .. } = progress;
+    let Progress { mut usage, last_text, begun, .. } = progress;
+    usage.tool_calls = begun.load(Ordering::Relaxed);
     usage.duration_ms = millis(started);
     conclude(run, stop, usage, last_text)
 }
@@ -109,7 +112,7 @@ fn conclude(run: &Run, stop: Stop, usage: agent_gateway_core::execution::Usage, 
         }
         Stop::At(reason) => (Outcome::new(reason, last_text, usage).explained(run), None),
         Stop::Failed(error) => {
-            tracing::warn!(execution_id = %run.context.execution_id, error = ?error, "execution failed");
+            tracing::warn!(error = ?error, "execution failed");
             (Outcome::new(StopReason::Error, last_text, usage).error(error.message()), None)
         }
     };

@@ -1,4 +1,6 @@
 //! What a run has used so far, held against its limits.
+use std::sync::{Arc, atomic::AtomicU32};
+
 use agent_gateway_core::{
     execution::{Limits, ModelTurn, Usage},
     message::Message,
@@ -17,6 +19,8 @@ pub(crate) struct Progress {
     pub(crate) iterations: u32,
     /// Tool calls so far, the refused ones included.
     pub(crate) calls: u32,
+    /// Tool calls that reached their tool. Counted when they begin, so that one that is cut off counts too.
+    pub(crate) begun: Arc<AtomicU32>,
 }
 
 /// How many more tool calls a run may make.
@@ -30,7 +34,14 @@ pub(crate) enum Budget {
 
 impl Progress {
     pub(crate) fn new(messages: Vec<Message>) -> Self {
-        Self { messages, usage: Usage::default(), last_text: String::new(), iterations: 0, calls: 0 }
+        Self {
+            messages,
+            usage: Usage::default(),
+            last_text: String::new(),
+            iterations: 0,
+            calls: 0,
+            begun: Arc::default(),
+        }
     }
 
     pub(crate) fn add_turn(&mut self, turn: &ModelTurn) {

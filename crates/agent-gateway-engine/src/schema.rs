@@ -109,8 +109,7 @@ impl OutputSchema {
 
     /// Reads an answer: the value, or how it misses the schema.
     pub(crate) fn read(&self, text: &str) -> Result<Value, Vec<String>> {
-        let value: Value =
-            serde_json::from_str(unfenced(text)).map_err(|error| vec![format!("not valid JSON: {error}")])?;
+        let value: Value = serde_json::from_str(unfenced(text)).map_err(|error| vec![not_json(&error)])?;
         let errors: Vec<String> =
             self.schema.check(&value, &[]).into_iter().map(|error| describe(&error)).collect();
         if errors.is_empty() { Ok(value) } else { Err(errors) }
@@ -126,6 +125,10 @@ pub(crate) fn describe(error: &FieldError) -> String {
     let path: Vec<String> =
         error.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
     if path.is_empty() { error.msg.clone() } else { format!("{}: {}", path.join("."), error.msg) }
+}
+
+fn not_json(error: &serde_json::Error) -> String {
+    format!("the answer is not valid JSON (line {}, column {})", error.line(), error.column())
 }
 
 /// The text without the one code fence around it.

@@ -1,5 +1,12 @@
 //! Tool calls: which tools an agent has, and how the calls of one turn are made.
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use agent_gateway_core::{
     Error, ErrorKind, JsonMap, Result,
@@ -104,18 +111,15 @@ pub(crate) async fn call_all(
     // Boxed, because the compiler cannot prove a borrowing closure's futures `Send` for every lifetime.
     let mut pending: Vec<BoxFuture<'_, (usize, Result<ToolTurn>)>> = Vec::with_capacity(calls.len());
     for (place, call) in calls.iter().enumerate() {
-        let within = place < allowed as usize;
+        let (within, begun) = (place < allowed as usize, progress.begun.clone());
         pending.push(Box::pin(async move {
-            (place, call_one(run, ports, call, Place { turn, place, within }).await)
+            (place, call_one(run, ports, call, Place { turn, place, within }, &begun).await)
         }));
     }
     let mut answered = stream::iter(pending).buffer_unordered(run.limits.parallel_tools.max(1));
     let mut results: Vec<Option<ToolTurn>> = vec![None; calls.len()];
     while let Some((place, result)) = answered.next().await {
         let result = result?;
-        if result.outcome != ToolOutcome::Refused {
-            progress.usage.tool_calls += 1;
-        }
         results[place] = Some(result);
     }
     for result in results.into_iter().flatten() {
@@ -136,7 +140,13 @@ struct Place {
     within: bool,
 }
 
-async fn call_one(run: &Run, ports: Ports<'_>, call: &ToolCall, place: Place) -> Result<ToolTurn> {
+async fn call_one(
+    run: &Run,
+    ports: Ports<'_>,
+    call: &ToolCall,
+    place: Place,
+    begun: &AtomicU32,
+) -> Result<ToolTurn> {
     let started = tokio::time::Instant::now();
     let (arguments, outcome, text) = match admit(run, call, place) {
         Err(refusal) => (call.arguments.clone(), ToolOutcome::Refused, failure(&refusal)),
@@ -148,6 +158,7 @@ async fn call_one(run: &Run, ports: Ports<'_>, call: &ToolCall, place: Place) ->
             let mut context = run.context.clone();
             context.call_id = call.id.clone();
             context.idempotency_key = format!("{}-{}-{}", context.execution_id, place.turn, place.place);
+            begun.fetch_add(1, Ordering::Relaxed);
             let answer = tool.tool.call(arguments.clone(), &context).await;
             let (outcome, text) = match answer {
                 Ok(output) => (ToolOutcome::Succeeded, output.to_text()),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use agent_gateway_core::{
     Result,
     execution::{
-        Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus, Fence, Outcome, StopReason, Transition,
+        Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus, LogEntry, LogEvent, Outcome,
+        StopReason, Transition, Usage,
     },
     id::{AgentId, ExecutionId},
     page::{Page, PageRequest},
@@ -12,11 +13,13 @@ use agent_gateway_core::{
     principal::Principal,
 };
 
+use tracing::info_span;
+
 use crate::{
     Refusal,
     admit::{Admitted, Placement, admit},
     gateway::Shared,
-    run,
+    run::{end_of_log, run},
 };
 
 /// Submits, reads and cancels executions. Cloning is cheap.
@@ -80,8 +83,8 @@ impl Executions {
         let seat = self.0.running.enter(execution_id.clone(), &self.0.cancel_all);
         let abandoned = seat.cancel().clone().drop_guard();
         let shared = self.0.clone();
-        let task = self.0.tasks.spawn("execution", async move {
-            run::run(&shared.ports, &shared.recipe, plan, &execution, execution.fence, &seat).await
+        let task = self.0.tasks.spawn(info_span!("execution", id = %execution_id), async move {
+            run(&shared.ports, &shared.recipe, plan, &execution, &seat).await
         });
         let outcome = task.await.map_err(|error| {
             agent_gateway_core::Error::unexpected("the execution's task ended abnormally").caused_by(error)
@@ -95,16 +98,12 @@ impl Executions {
         let execution = admitted.execution;
         let job = Job::new(execution.id.clone(), execution.created_at);
         if let Err(error) = self.0.ports.queue.enqueue(&job).await {
-            let outcome = Outcome::new(StopReason::Error, "", Default::default())
+            let outcome = Outcome::new(StopReason::Error, "", Usage::default())
                 .error("the queue did not accept the execution");
-            self.finish_unrun(&execution.id, Fence::NONE, outcome).await?;
+            finish_unrun(&self.0, &execution, outcome).await?;
             return Err(error.into());
         }
         Ok(execution)
-    }
-
-    async fn finish_unrun(&self, id: &ExecutionId, fence: Fence, outcome: Outcome) -> Result<()> {
-        finish_unrun(&self.0, id, fence, outcome).await
     }
 
     /// The execution, `None` when there is none that the caller may see.
@@ -147,29 +146,20 @@ impl Executions {
         if self.0.running.cancel(id) {
             return Ok(CancelOutcome::Requested);
         }
-        if execution.status == ExecutionStatus::Queued {
-            let outcome = Outcome::new(StopReason::Cancelled, "", Default::default())
-                .error("the execution was cancelled");
-            self.finish_unrun(id, execution.fence, outcome).await?;
-        }
+        // Nobody here runs it. Another process that does is told, and from now on it cannot write.
+        let outcome =
+            Outcome::new(StopReason::Cancelled, "", Usage::default()).error("the execution was cancelled");
+        finish_unrun(&self.0, &execution, outcome).await?;
         self.0.ports.queue.request_cancel(id).await?;
         Ok(CancelOutcome::Requested)
     }
 }
 
-/// Ends an execution that nobody runs. One that moved on meanwhile is left as it is.
-pub(crate) async fn finish_unrun(
-    shared: &Shared,
-    id: &ExecutionId,
-    fence: Fence,
-    outcome: Outcome,
-) -> Result<()> {
+/// Ends an execution that nobody here runs. One that moved on meanwhile is left as it is.
+pub(crate) async fn finish_unrun(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<()> {
     let at = shared.ports.clock.now();
-    let entry = agent_gateway_core::execution::LogEntry {
-        sequence: agent_gateway_core::execution::Cursor::START.next(),
-        at,
-        event: agent_gateway_core::execution::LogEvent::Finished(outcome.clone()),
-    };
+    let sequence = end_of_log(&shared.ports, execution).await?.next();
+    let entry = LogEntry { sequence, at, event: LogEvent::Finished(outcome.clone()) };
     let change = Transition::Finish { outcome: Box::new(outcome), entries: vec![entry], at };
-    shared.ports.persistence.executions().advance(id, fence, &change).await.map(drop)
+    shared.ports.persistence.executions().advance(&execution.id, execution.fence, &change).await.map(drop)
 }

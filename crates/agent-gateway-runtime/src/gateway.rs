@@ -5,6 +5,7 @@ use agent_gateway_core::Result;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::info_span;
 
 use crate::{
     Authenticator, Catalogue, Executions, Ports, Recipe, Snapshot,
@@ -78,9 +79,9 @@ impl Gateway {
         });
         for number in 0..limits.workers {
             let worker = worker::work(shared.clone(), format!("worker-{number}"), limits.visibility);
-            shared.tasks.spawn("worker", worker);
+            shared.tasks.spawn(info_span!("worker", number), worker);
         }
-        shared.tasks.spawn("cancellations", worker::listen_for_cancellations(shared.clone()));
+        shared.tasks.spawn(info_span!("cancellations"), worker::listen_for_cancellations(shared.clone()));
         Ok(Self { shared, authenticator })
     }
 

@@ -1,8 +1,8 @@
 //! Writes a run's log and its end.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Error, Result, Timestamp,
+    Error, ErrorKind, Result, Timestamp,
     clock::Clock,
     execution::{Advanced, Cursor, Fence, LogEntry, LogEvent, Outcome, Transition},
     id::ExecutionId,
@@ -11,6 +11,10 @@ use agent_gateway_core::{
 use agent_gateway_engine::{Ended, Recorder};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+
+/// How long to wait before the end of a run is stored again.
+const RETRY_PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
 /// The log of one attempt to run an execution.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl StoreRecorder {
         let entries = std::mem::take(&mut tail.unconfirmed);
         let outcome = Arc::new(ended.outcome);
         let change = Transition::Finish { outcome: Box::new(Outcome::clone(&outcome)), entries, at };
-        match self.persistence.executions().advance(&self.id, self.fence, &change).await? {
+        match self.store(&change).await? {
             Advanced::Applied => Ok(outcome),
             Advanced::Refused { status, fence } => {
                 Err(Error::conflict("another attempt settled this execution")
@@ -67,6 +71,22 @@ impl StoreRecorder {
                     .with("fence", fence.0))
             }
         }
+    }
+}
+
+impl StoreRecorder {
+    /// Stores the end, and tries again when the store is away for a moment: the work is done and paid for.
+    async fn store(&self, change: &Transition) -> Result<Advanced> {
+        for pause in RETRY_PAUSES {
+            match self.persistence.executions().advance(&self.id, self.fence, change).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(execution_id = %self.id, error = ?error, "the end of an execution is not stored yet");
+                    tokio::time::sleep(pause).await;
+                }
+                stored => return stored,
+            }
+        }
+        self.persistence.executions().advance(&self.id, self.fence, change).await
     }
 }
 

@@ -10,15 +10,15 @@ use agent_gateway_engine::{AgentPlan, OutputSchema, Ports as EnginePorts, Run, d
 
 use crate::{Ports, Recipe, recorder::StoreRecorder, running::Seat};
 
-/// Drives `execution` to its end and stores that.
+/// Drives `execution` to its end under its fence, and stores that.
 pub(crate) async fn run(
     ports: &Ports,
     recipe: &Recipe,
     plan: Arc<AgentPlan>,
     execution: &Execution,
-    fence: Fence,
     seat: &Seat,
 ) -> Result<Arc<Outcome>> {
+    let fence = execution.fence;
     let last = if fence == Fence::NONE.next() { Cursor::START } else { end_of_log(ports, execution).await? };
     let recorder =
         StoreRecorder::new(ports.persistence.clone(), ports.clock.clone(), execution.id.clone(), fence, last);
@@ -29,7 +29,7 @@ pub(crate) async fn run(
 }
 
 /// Where an earlier attempt left the log: a later attempt writes behind it.
-async fn end_of_log(ports: &Ports, execution: &Execution) -> Result<Cursor> {
+pub(crate) async fn end_of_log(ports: &Ports, execution: &Execution) -> Result<Cursor> {
     const PAGE: u32 = 500;
     let mut last = Cursor::START;
     loop {

@@ -7,7 +7,7 @@ use agent_gateway_core::{
     config::ToolVisibility,
     definitions::Definitions,
     diagnostic::Diagnostic,
-    id::{AgentId, ToolName},
+    id::{AgentId, ModelName, ToolName},
     tool::{Approval, ToolSource, ToolSpec},
 };
 use agent_gateway_engine::{AgentPlan, BoundTool, ModelPlan, OutputSchema, PromptLayers, Schema, ToolSet};
@@ -52,6 +52,15 @@ impl Snapshot {
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&Arc<AgentDefinition>> {
         self.agents.get(id).map(|plan| &plan.definition)
+    }
+
+    /// The models that an agent asks, in order.
+    #[must_use]
+    pub fn models(&self, agent: &AgentDefinition) -> Vec<&ModelName> {
+        let plan = self.agents.get(&agent.id);
+        plan.into_iter()
+            .flat_map(|plan| std::iter::once(&plan.model.name).chain(&plan.model.fallback))
+            .collect()
     }
 
     /// What was read, and what was found wrong with it.
@@ -177,15 +186,22 @@ fn plan_agent(
     })
 }
 
-/// An agent's own fallback always counts; the gateway's counts for the gateway's model alone.
+/// An agent's own fallback always counts; the gateway's counts for the gateway's model alone. The names `default` and
+/// `fallback` stand for the gateway's models.
 fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
-    let own = &agent.model;
-    let fallback = match (&own.fallback, &own.name) {
-        (Some(fallback), _) => Some(fallback.clone()),
+    let stands_for = |name: &ModelName| match (name.as_str(), &recipe.fallback_model) {
+        ("default", _) | ("fallback", None) => None,
+        ("fallback", Some(fallback)) => Some(fallback.clone()),
+        _ => Some(name.clone()),
+    };
+    let own = agent.model.name.as_ref().and_then(stands_for);
+    let fallback = match (&agent.model.fallback, &own) {
+        (Some(fallback), _) => Some(stands_for(fallback).unwrap_or_else(|| recipe.default_model.clone())),
         (None, Some(_)) => None,
         (None, None) => recipe.fallback_model.clone(),
     };
-    let name = own.name.clone().unwrap_or_else(|| recipe.default_model.clone());
+    let name = own.unwrap_or_else(|| recipe.default_model.clone());
+    let own = &agent.model;
     ModelPlan {
         fallback: fallback.filter(|fallback| *fallback != name),
         name,

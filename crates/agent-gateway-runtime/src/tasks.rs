@@ -1,8 +1,8 @@
-//! The gateway's tasks: spawned by name, drained in order.
+//! The gateway's tasks: spawned under a span that names them in the log, drained in order.
 use std::{future::Future, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// The tasks of one gateway.
 #[derive(Clone, Debug, Default)]
@@ -26,14 +26,14 @@ impl TaskSet {
         &self.stop
     }
 
-    /// Runs a task beside the others.
+    /// Runs a task beside the others. It is boxed first: a run's future is large, and spawning moves it several times.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
-    pub(crate) fn spawn<F>(&self, name: &'static str, task: F) -> tokio::task::JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, span: Span, task: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        tokio::spawn(self.tracker.track_future(task.instrument(tracing::info_span!("task", name))))
+        tokio::spawn(self.tracker.track_future(Box::pin(task).instrument(span)))
     }
 
     /// How many tasks are under way.

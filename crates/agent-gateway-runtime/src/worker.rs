@@ -3,11 +3,12 @@ use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result,
-    execution::{Advanced, Execution, Outcome, StopReason, Transition},
+    execution::{Advanced, Execution, Outcome, StopReason, Transition, Usage},
     ports::queue::{Lease, LeaseRequest, Leased, Redelivery},
     principal::Principal,
 };
 use futures::StreamExt;
+use tracing::{Instrument, info_span};
 
 use crate::{
     executions::finish_unrun,
@@ -93,7 +94,7 @@ async fn keep(shared: &Shared, lease: &Lease, visibility: Duration) {
 /// Runs a queued execution. One that ended meanwhile needs nothing more.
 async fn execute(shared: &Shared, id: &agent_gateway_core::id::ExecutionId) -> Result<()> {
     let executions = shared.ports.persistence.executions();
-    let Some(execution) = executions.get(id, &Principal::system().visibility()).await? else {
+    let Some(mut execution) = executions.get(id, &Principal::system().visibility()).await? else {
         return Err(Error::not_found("the queue names an execution that is not stored").with("execution", id));
     };
     if execution.status.is_final() {
@@ -104,13 +105,15 @@ async fn execute(shared: &Shared, id: &agent_gateway_core::id::ExecutionId) -> R
     if let Advanced::Refused { .. } = executions.advance(id, execution.fence, &start).await? {
         return Ok(());
     }
+    execution.fence = fence;
     let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
-        return finish_unrun(shared, id, fence, gone(&execution)).await;
+        return finish_unrun(shared, &execution, gone(&execution)).await;
     };
     let seat = shared.running.enter(id.clone(), &shared.cancel_all);
-    run(&shared.ports, &shared.recipe, plan, &execution, fence, &seat).await.map(drop)
+    let span = info_span!("execution", %id);
+    run(&shared.ports, &shared.recipe, plan, &execution, &seat).instrument(span).await.map(drop)
 }
 
 fn gone(execution: &Execution) -> Outcome {
-    Outcome::new(StopReason::Error, "", Default::default()).error(agent_gone(execution).message())
+    Outcome::new(StopReason::Error, "", Usage::default()).error(agent_gone(execution).message())
 }

@@ -107,7 +107,7 @@ impl CommandTool {
         let launch = Launch {
             program: "/bin/sh".as_ref(),
             arguments,
-            directory: &self.directory,
+            directory: Some(&self.directory),
             base: &self.base,
             named: &self.env,
         };

@@ -1,5 +1,5 @@
 //! Makes tools of definitions, and ends what they have started.
-use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, Result,
@@ -27,7 +27,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct FileToolSettings {
     /// The Python program, by name or path.
     pub python: String,
-    /// The most Python workers of the whole gateway; 0 counts as 1. A worker runs one call at a time.
+    /// The most Python workers of the whole gateway; 0 counts as 1. A worker runs one call at a time. One tool has at
+    /// most three quarters of them at once, so that calls that hang do not stop other tools.
     pub python_workers: usize,
     /// How many calls a worker makes before another takes its place; 0 counts as 1.
     pub max_calls_per_worker: u64,
@@ -38,12 +39,11 @@ pub struct FileToolSettings {
 }
 
 impl Default for FileToolSettings {
-    /// Two workers for each core, from 4 to 16: handlers mostly wait for others.
+    /// 16 workers: handlers mostly wait for others, and a worker starts only when a call needs it.
     fn default() -> Self {
-        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             python: "python3".to_owned(),
-            python_workers: (2 * cores).clamp(4, 16),
+            python_workers: 16,
             max_calls_per_worker: 10_000,
             idle_timeout: Duration::from_secs(300),
             vars: Arc::new(ProcessVars),

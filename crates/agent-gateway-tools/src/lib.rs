@@ -7,14 +7,21 @@
 //! - **`handler.py`** exports `handle(arguments, context)`, plain or `async`; `handle(arguments)` works too. It runs in
 //!   a supervised `python3` worker that keeps the module loaded between calls and reads it again after an edit. A
 //!   string goes to the model as it is, any other value as JSON, an exception as its type and first line. What it
-//!   prints goes to the log.
+//!   prints goes to the log. Its working directory is that of the gateway, so relative paths begin where the gateway
+//!   was started; modules beside `handler.py` are imported first.
 //! - **Any other program** gets one JSON object on stdin, `{"arguments": {..}, "context": {..}}`, and prints one JSON
-//!   value on stdout. An exit status other than 0 is an error, told by the last line of stderr.
+//!   value on stdout. An exit status other than 0 is an error, told by the last line of stderr. Its working directory
+//!   is that of its tool.
 //! - **An HTTP call** fills `{name}` with arguments: percent-encoded in the URL's path and query, as text in headers,
 //!   and in the body as the argument's own JSON where a string holds the placeholder alone. `${NAME}` stands for a
 //!   variable. Arguments that no placeholder uses become the query, or the JSON body where the method has one.
 //!
 //! `context` has the fields of [`ToolContext`](agent_gateway_core::tool::ToolContext).
+//!
+//! # How many run at once
+//! There are at most [`python_workers`](FileToolSettings::python_workers) Python processes. They start when a call needs
+//! one and go when nobody does for [`idle_timeout`](FileToolSettings::idle_timeout). One tool has at most three quarters
+//! of them at a time; its further calls wait, within their time. Programs and HTTP calls have no such limit.
 //!
 //! # What a handler cannot do
 //! A process gets `PATH`, `HOME`, `LANG`, `TMPDIR` and the variables that its tool names, nothing else of the

@@ -50,7 +50,8 @@ impl BaseEnvironment {
 pub(crate) struct Launch<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<&'a OsStr>,
-    pub(crate) directory: &'a Path,
+    /// Where it starts; `None` is where the gateway was started.
+    pub(crate) directory: Option<&'a Path>,
     pub(crate) base: &'a BaseEnvironment,
     pub(crate) named: &'a BTreeMap<String, Secret>,
 }
@@ -67,9 +68,12 @@ pub(crate) struct Started {
 impl Launch<'_> {
     /// Starts the process as the leader of a new group.
     pub(crate) fn start(&self, inside: TaskTrackerToken) -> io::Result<Started> {
-        let mut child = Command::new(self.program)
+        let mut command = Command::new(self.program);
+        if let Some(directory) = self.directory {
+            command.current_dir(directory);
+        }
+        let mut child = command
             .args(&self.arguments)
-            .current_dir(self.directory)
             .env_clear()
             .envs(&self.base.0)
             .envs(self.named.iter().map(|(name, value)| (name, value.expose())))

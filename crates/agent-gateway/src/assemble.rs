@@ -46,7 +46,7 @@ pub struct Plan {
 #[derive(Debug)]
 struct Parts {
     source: Arc<dyn DefinitionSource>,
-    router: Arc<dyn LanguageModel>,
+    model: Arc<dyn LanguageModel>,
     recipe: Recipe,
     authenticator: Option<Authenticator>,
     tools: Arc<FileTools>,
@@ -91,7 +91,7 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     let ConfigReading { config, diagnostics, .. } = reading;
     findings.extend(diagnostics.into_iter().filter(|finding| concerns(&choices.auth, finding)));
     findings.extend(check_backends(&choices, &config));
-    let (model, router) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
+    let (model, answerer) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
     let (auth, authenticator) = choose_auth(&choices, &config.auth, &mut findings);
     let tools = Arc::new(FileTools::new(FileToolSettings {
         python_workers: config.tools.python_workers,
@@ -108,7 +108,8 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
             Snapshot::default()
         }
     };
-    let parts = Parts { source, router, recipe, authenticator, tools };
+    findings.extend(answerer.check(&snapshot, &model.0));
+    let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools };
     Plan { choices, config, snapshot, model, auth, findings, parts }
 }
 
@@ -147,7 +148,38 @@ fn check_backends(choices: &Choices, config: &GatewayConfig) -> Vec<Diagnostic> 
 }
 
 /// The name and who chose it, and what answers.
-type ChosenModel = ((ModelName, ModelSource), Arc<dyn LanguageModel>);
+type ChosenModel = ((ModelName, ModelSource), Answerer);
+
+/// What answers: the configured providers, or a model of the application's.
+#[derive(Clone, Debug)]
+enum Answerer {
+    Providers(Router),
+    Code(Arc<dyn LanguageModel>),
+}
+
+impl Answerer {
+    fn model(self) -> Arc<dyn LanguageModel> {
+        match self {
+            Self::Providers(router) => Arc::new(router),
+            Self::Code(model) => model,
+        }
+    }
+
+    /// Agents whose own model leads nowhere: they are served, and every execution of theirs would fail.
+    fn check(&self, snapshot: &Snapshot, default: &ModelName) -> Vec<Diagnostic> {
+        let Self::Providers(router) = self else { return Vec::new() };
+        let mut findings = Vec::new();
+        for agent in snapshot.agents() {
+            for model in snapshot.models(agent).into_iter().filter(|model| *model != default) {
+                if let Err(error) = router.check(model) {
+                    let file = format!("agents/{}/AGENT.md", agent.id);
+                    findings.push(Diagnostic::warning(file, error.message().to_owned()).key("model"));
+                }
+            }
+        }
+        findings
+    }
+}
 
 fn choose_model(
     choices: &Choices,
@@ -157,13 +189,13 @@ fn choose_model(
     findings: &mut Vec<Diagnostic>,
 ) -> ChosenModel {
     if let Choice::Given((name, model)) = &choices.model {
-        return ((name.clone(), ModelSource::Code), model.clone());
+        return ((name.clone(), ModelSource::Code), Answerer::Code(model.clone()));
     }
     let router = match Router::from_config(config, vars) {
         Ok((router, _)) => router,
         Err(error) => {
             findings.push(Diagnostic::error(FILE, error.message().to_owned()).key("model.providers"));
-            return ((offline(), ModelSource::Offline), Arc::new(agent_gateway_llm::Offline));
+            return ((offline(), ModelSource::Offline), Answerer::Code(Arc::new(agent_gateway_llm::Offline)));
         }
     };
     if let Some(Err(error)) = config.fallback.as_ref().map(ModelName::new) {
@@ -181,7 +213,7 @@ fn choose_model(
         let finding = Diagnostic::warning(FILE, error.message().to_owned()).key("model.default");
         findings.push(finding.hint("executions of agents that use this model fail until it is mended"));
     }
-    ((name, chooser), Arc::new(router))
+    ((name, chooser), Answerer::Providers(router))
 }
 
 #[expect(clippy::expect_used, reason = "the literal is a valid model name")]
@@ -230,7 +262,10 @@ fn configured_auth(
             Err(_) => undecidable,
         },
         Err(error) => {
-            findings.push(Diagnostic::error(FILE, error.to_string()).key("auth.api_keys"));
+            // What the reader of the file has said already need not be said again.
+            if !findings.iter().any(|finding| finding.key.starts_with("auth.api_keys")) {
+                findings.push(Diagnostic::error(FILE, error.message().to_owned()).key("auth.api_keys"));
+            }
             undecidable
         }
     }
@@ -273,7 +308,7 @@ impl Plan {
             Choice::Configured => catalog.open_queue(&self.config.queue).await?,
         };
         let info = (persistence.info(), queue.info());
-        let ports = Ports::open(self.parts.source, self.parts.router, persistence, queue).await?;
+        let ports = Ports::open(self.parts.source, self.parts.model, persistence, queue).await?;
         let limits = Limits {
             max_running: self.config.server.max_connections.max(1),
             workers: self.config.queue.workers.max(1),

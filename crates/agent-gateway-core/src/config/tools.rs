@@ -9,7 +9,7 @@ pub struct ToolsConfig {
     pub visibility: ToolVisibility,
     /// Whether HTTP tools may call private and loopback addresses.
     pub allow_private_network: bool,
-    /// Python processes that serve `handler.py` files.
+    /// The most Python processes that serve `handler.py` files; each starts when a call needs it.
     pub python_workers: usize,
     /// Milliseconds of one call, for tools that set none.
     pub timeout_ms: u64,
@@ -22,7 +22,7 @@ impl Default for ToolsConfig {
         Self {
             visibility: ToolVisibility::Skills,
             allow_private_network: false,
-            python_workers: 4,
+            python_workers: 16,
             timeout_ms: 30_000,
             max_memory_mb: 512,
         }

@@ -49,6 +49,16 @@ async fn time_runs_out_for_the_model_and_its_call_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_tool_that_is_cut_off_counts_as_called_and_is_dropped() {
+    let tool = Arc::new(FnTool::new("hang", |_, _| std::future::pending()).unwrap());
+    let mut world = World::new([Reply::calls([("hang", json!({}))])]).tool(&tool);
+    world.limits.timeout = Duration::from_millis(20);
+    let outcome = world.outcome().await;
+    assert_eq!((outcome.stop_reason, outcome.usage.tool_calls), (StopReason::Timeout, 1));
+    tool.wait_for_dropped(1).await;
+}
+
+#[tokio::test]
 async fn cancelling_drops_the_model_call_and_keeps_what_was_reached() {
     let tool = Arc::new(FnTool::text("act", "ok").unwrap());
     let first = Reply::text("Let me see.").call("act", &json!({}));

@@ -1,8 +1,10 @@
 //! Stopping runs.
 use agent_gateway_core::{
-    execution::{ExecutionQuery, ExecutionStatus},
-    id::ExecutionId,
+    clock::{Clock, SystemClock},
+    execution::{Execution, ExecutionQuery, ExecutionStatus, Fence},
+    id::{AgentId, ExecutionId},
     page::PageRequest,
+    ports::persistence::PersistenceBackend,
 };
 use agent_gateway_runtime::{CancelOutcome, Refusal};
 use agent_gateway_testkit::scripted::Reply;
@@ -54,4 +56,16 @@ async fn a_gateway_that_stops_takes_nothing_new() {
     world.gateway.shutdown().await.unwrap();
     assert!(matches!(world.submit(request("helper", "hi")).await, Err(Refusal::ShuttingDown)));
     world.gateway.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_execution_that_a_dead_process_left_running_can_be_ended() {
+    let world = World::helper([]).await;
+    let (id, now) = (ExecutionId::generate(), SystemClock.now());
+    let mut left = Execution::new(id.clone(), AgentId::new("helper").unwrap(), "hello", now);
+    (left.status, left.fence) = (ExecutionStatus::Running, Fence(1));
+    world.store.executions().create(&left).await.unwrap();
+    let root = user("root", &["*"]);
+    assert_eq!(world.gateway.executions().cancel(&id, &root).await.unwrap(), CancelOutcome::Requested);
+    assert_eq!(world.stored(&id).await.status, ExecutionStatus::Cancelled);
 }

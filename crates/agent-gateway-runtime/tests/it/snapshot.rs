@@ -5,7 +5,7 @@ use agent_gateway_core::{
     config::ToolVisibility,
     definitions::Definitions,
     diagnostic::Severity,
-    id::SkillId,
+    id::{ModelName, SkillId},
     skill::SkillDefinition,
     tool::{Approval, ToolAccess, ToolSource},
 };
@@ -78,6 +78,42 @@ async fn an_agent_whose_schema_is_none_is_left_out_and_named() {
     let finding = &snapshot.definitions().diagnostics[0];
     assert_eq!((finding.severity, finding.file.as_str()), (Severity::Error, "agents/broken/AGENT.md"));
     assert_eq!(catalogue.health().status, HealthStatus::Degraded);
+}
+
+#[tokio::test]
+async fn an_agents_model_is_its_own_or_the_gateways() {
+    let named = |id: &str, model: Option<&str>, fallback: Option<&str>| {
+        let mut agent = agent(id);
+        agent.model.name = model.map(|name| ModelName::new(name).unwrap());
+        agent.model.fallback = fallback.map(|name| ModelName::new(name).unwrap());
+        agent
+    };
+    let agents = [
+        named("plain", None, None),
+        named("own", Some("a/b"), None),
+        named("both", Some("a/b"), Some("c/d")),
+        named("reserved", Some("default"), Some("fallback")),
+        named("other", None, Some("c/d")),
+    ];
+    let source = Source::default();
+    for agent in agents {
+        source.0.lock().unwrap().agents.insert(agent.id.clone(), Arc::new(agent));
+    }
+    let with_fallback = |mut recipe: Recipe| {
+        recipe.fallback_model = Some(ModelName::new("scripted/two").unwrap());
+        recipe
+    };
+    let world = World::start(source, ScriptedModel::new([]), with_fallback).await;
+    let snapshot = world.gateway.catalogue().snapshot();
+    let models = |id: &str| {
+        let models = snapshot.models(snapshot.agent(id).unwrap());
+        models.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(models("plain"), "scripted/one scripted/two");
+    assert_eq!(models("own"), "a/b", "the gateway's fallback is for the gateway's model");
+    assert_eq!(models("both"), "a/b c/d");
+    assert_eq!(models("reserved"), "scripted/one scripted/two", "these names stand for the gateway's models");
+    assert_eq!(models("other"), "scripted/one c/d");
 }
 
 #[tokio::test]

@@ -61,7 +61,6 @@ impl PythonTool {
             } else {
                 from_root(Path::new(file))
             },
-            directory,
             env: handler.env.clone(),
             max_memory: handler.max_memory,
         };
@@ -109,13 +108,33 @@ impl PythonTool {
             }
             Answer::TooLarge(size) => Err(self.too_large(&size)),
             Answer::Raised { error, traceback } | Answer::OutOfMemory { error, traceback } => {
-                let (secrets, handler) = (&self.recipe.env, self.recipe.handler.display());
-                let traceback = redact(&traceback, secrets, context);
-                tracing::warn!(tool = %name, execution = %context.execution_id, %handler, %traceback, "handler failed");
-                let error = redact(&error, secrets, context);
-                let error = shorten(&error, LONGEST_MESSAGE);
-                Err(Error::unexpected(format!("the tool `{name}` failed: {error}")))
+                Err(self.failed(&error, &traceback, None, context))
             }
+            Answer::NoVariable { error, traceback } => {
+                let hint = Some("the handler sees only the variables that TOOL.md names under `env`");
+                Err(self.failed(&error, &traceback, hint, context))
+            }
+        }
+    }
+
+    /// The hint is for the operator: the model cannot follow it.
+    fn failed(
+        &self,
+        error: &str,
+        traceback: &str,
+        hint: Option<&'static str>,
+        context: &ToolContext,
+    ) -> Error {
+        let (name, secrets) = (&self.spec.name, &self.recipe.env);
+        let (handler, execution) = (self.recipe.handler.display(), &context.execution_id);
+        let traceback = redact(traceback, secrets, context);
+        tracing::warn!(tool = %name, %execution, %handler, %traceback, hint, "handler failed");
+        let error = redact(error, secrets, context);
+        let error = shorten(&error, LONGEST_MESSAGE);
+        let failed = Error::unexpected(format!("the tool `{name}` failed: {error}"));
+        match hint {
+            Some(hint) => failed.with("hint", hint),
+            None => failed,
         }
     }
 

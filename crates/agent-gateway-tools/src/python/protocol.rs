@@ -41,6 +41,11 @@ pub(crate) enum Answer {
         error: String,
         traceback: String,
     },
+    /// As `Raised`, because it asked for a variable that it does not have.
+    NoVariable {
+        error: String,
+        traceback: String,
+    },
     /// As `Raised`, and the worker is not to be used again.
     OutOfMemory {
         error: String,
@@ -66,6 +71,7 @@ struct Wire<'a> {
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Raised,
+    NoVariable,
     OutOfMemory,
     TooLarge,
 }
@@ -83,6 +89,7 @@ impl Answer {
                 Err(reason) => Self::Unusable(reason.to_string()),
             },
             (false, _, Some(Kind::Raised)) => Self::Raised { error, traceback },
+            (false, _, Some(Kind::NoVariable)) => Self::NoVariable { error, traceback },
             (false, _, Some(Kind::OutOfMemory)) => Self::OutOfMemory { error, traceback },
             (false, _, Some(Kind::TooLarge)) => Self::TooLarge(error),
             _ => return None,

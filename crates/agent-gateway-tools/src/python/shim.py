@@ -193,9 +193,14 @@ def failure(raised):
         lines = str(raised).strip().splitlines()
         error = f"{name}: {lines[0].strip()}" if lines else name
         trace = "".join(traceback.format_exception(type(raised), raised, raised.__traceback__))
-        return {
+        kind = "raised"
+        if isinstance(raised, MemoryError):
             # After a lack of memory the process is not to be trusted with another call.
-            "kind": "out_of_memory" if isinstance(raised, MemoryError) else "raised",
+            kind = "out_of_memory"
+        elif isinstance(raised, KeyError) and asked_environment(raised.__traceback__):
+            kind = "no_variable"
+        return {
+            "kind": kind,
             "error": error[:LONGEST_MESSAGE],
             "traceback": trace[-LONGEST_TRACEBACK:],
         }
@@ -203,6 +208,14 @@ def failure(raised):
         return {"kind": "out_of_memory", "error": "MemoryError"}
     except BaseException:
         return {"kind": "raised", "error": type(raised).__name__}
+
+
+def asked_environment(frames):
+    """Whether the exception began in `os.environ[name]`."""
+    code = None
+    for frame, _ in traceback.walk_tb(frames):
+        code = frame.f_code
+    return code is type(os.environ).__getitem__.__code__
 
 
 def read(source, requests):

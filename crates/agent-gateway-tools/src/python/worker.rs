@@ -25,7 +25,6 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(crate) struct Recipe {
     pub(crate) python: PathBuf,
     pub(crate) handler: PathBuf,
-    pub(crate) directory: PathBuf,
     pub(crate) env: BTreeMap<String, Secret>,
     pub(crate) max_memory: u64,
 }
@@ -61,7 +60,8 @@ impl Worker {
         let launch = Launch {
             program: &recipe.python,
             arguments,
-            directory: &recipe.directory,
+            // A relative path means in a handler what it means to whoever starts the gateway.
+            directory: None,
             base,
             named: &recipe.env,
         };

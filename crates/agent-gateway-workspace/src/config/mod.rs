@@ -77,6 +77,10 @@ pub fn read_config(workspace: &Path, vars: &dyn Vars) -> ConfigReading {
         if diagnostics.iter().any(|known| !known.key.is_empty() && known.key == problem.key) {
             continue;
         }
+        // A variable holds nothing but text, so `"false"` is no slip here.
+        if problem.nature == Nature::LooseFalse {
+            continue;
+        }
         let finding = match problem.nature {
             Nature::OldBoolean => problem.place.warning(&problem.key, &problem.message),
             _ => problem.place.error(&problem.key, &problem.message),
@@ -122,7 +126,7 @@ fn read_file(workspace: &Path, diagnostics: &mut Vec<Diagnostic>) -> Node {
             empty
         }
         Err(error) => {
-            diagnostics.push(Diagnostic::error(FILE, error.message).line(error.line));
+            diagnostics.push(Diagnostic::error(FILE, error.message).line(error.line).hint(error.hint));
             empty
         }
     }

@@ -1,7 +1,7 @@
 //! An agent's static context: the files of its `context/` folder, then those that its settings name.
 use std::sync::Arc;
 
-use agent_gateway_core::diagnostic::Diagnostic;
+use agent_gateway_core::diagnostic::{Diagnostic, Severity};
 
 use super::{Reading, collection::Folder, document::Document};
 use crate::files::{MAX_DEFINITION_BYTES, Refusal};
@@ -57,7 +57,7 @@ impl Reading<'_> {
         let entries = match self.root.entries(&path) {
             Ok(entries) => entries,
             Err(refusal) => {
-                self.report(refusal.error(&path));
+                self.report(left_out(&refusal, refusal.error(&path)));
                 return Vec::new();
             }
         };
@@ -73,11 +73,19 @@ impl Reading<'_> {
 
 /// A file that was named is reported where its name stands.
 fn refused(refusal: &Refusal, file: &str, key: Option<&str>, document: &Document) -> Diagnostic {
-    let Some(key) = key else { return refusal.error(file) };
+    let Some(key) = key else { return left_out(refusal, refusal.error(file)) };
     let (message, hint) = refusal.sentences();
     let shown: String = file.chars().filter(|c| !c.is_control()).take(200).collect();
-    document
-        .place(key)
-        .error(key, &format!("`{shown}` {message}"))
-        .hint(format!("{hint}; paths begin at the workspace's root"))
+    let finding = document.place(key).error(key, &format!("`{shown}` {message}"));
+    left_out(refusal, finding.hint(format!("{hint}; paths begin at the workspace's root")))
+}
+
+/// What is not there, or not in the workspace, is passed by as it always was. What is there and cannot be read is an
+/// error: the agent lacks something that was meant for it.
+fn left_out(refusal: &Refusal, mut finding: Diagnostic) -> Diagnostic {
+    if let Refusal::Missing | Refusal::Outside | Refusal::NotAFile = refusal {
+        finding.severity = Severity::Warning;
+        finding.message.push_str("; it is left out");
+    }
+    finding
 }

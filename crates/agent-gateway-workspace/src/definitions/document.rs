@@ -11,7 +11,7 @@ use crate::{
         decode::{Nature, Problem, decode},
         frontmatter::{Head, Parts, split},
         node::{Kind, Node, Place, segments},
-        yaml,
+        yaml::{self, YamlError},
     },
 };
 
@@ -53,31 +53,35 @@ impl Reading<'_> {
         };
         let path: Arc<str> = file.into();
         let Parts { head, body } = split(&text);
+        let none = Node::empty_map(Place::File { path: Arc::clone(&path), line: None });
         let parsed = match head {
-            Head::None => Ok(Node::empty_map(Place::File { path: Arc::clone(&path), line: None })),
-            Head::Yaml { text, line } => {
-                yaml::parse(&text, &path, line).map_err(|error| (error.line, error.message))
-            }
+            Head::None => Ok(none),
+            Head::Yaml { text, line } => yaml::parse(&text, &path, line).map(|head| match head.kind {
+                Kind::Map(_) => head,
+                _ => {
+                    self.report(no_settings(file, line.saturating_sub(1)));
+                    none
+                }
+            }),
             Head::Json { text, line } => json(&text, &path, line),
-            Head::Unclosed { line } => Err((
-                Some(line),
-                "the settings are not closed by a line like the one that opens them".to_owned(),
-            )),
+            Head::Unclosed { line } => Err(YamlError {
+                line: Some(line),
+                message: "the settings are not closed by a line like the one that opens them".to_owned(),
+                hint: "add that line below the settings",
+            }),
+            Head::Rule { line } => {
+                let message = "looks like the start of settings, and none follow; the whole text is the body";
+                let hint = "begin the text with another line, or put settings between two such lines";
+                self.report(Diagnostic::warning(file, message).line(line).hint(hint));
+                Ok(none)
+            }
         };
         match parsed {
-            Ok(Node { place, kind: Kind::Null }) => {
-                Some(Document { file: path, head: Node::empty_map(place), body })
-            }
-            Ok(head @ Node { kind: Kind::Map(_), .. }) => Some(Document { file: path, head, body }),
-            Ok(other) => {
-                let finding =
-                    other.place.error("", "the settings must be a mapping, such as `description: text`");
-                self.report(finding);
-                None
-            }
-            Err((line, message)) => {
-                let finding = Diagnostic::error(file, message).line(line);
-                self.report(finding.hint("not served until its settings can be read"));
+            Ok(head) => Some(Document { file: path, head, body }),
+            Err(YamlError { line, message, hint }) => {
+                let finding = Diagnostic::error(file, format!("{message}; not served")).line(line);
+                let hint = if hint.is_empty() { "correct the settings at the top of the file" } else { hint };
+                self.report(finding.hint(hint));
                 None
             }
         }
@@ -139,7 +143,7 @@ impl Rules {
             Nature::NoValue => among(self.never_empty),
             // A mistyped key below a guard is a guard that does not hold.
             Nature::UnknownKey => problem.key.contains('.') && among(self.never_empty),
-            Nature::OldBoolean => false,
+            Nature::OldBoolean | Nature::LooseFalse => false,
         }
     }
 
@@ -162,13 +166,24 @@ impl Rules {
     }
 }
 
-fn json(text: &str, path: &Arc<str>, line: u32) -> Result<Node, (Option<u32>, String)> {
+/// Of something between two fences that is a list, a text or nothing.
+fn no_settings(file: &str, line: u32) -> Diagnostic {
+    let message = "what stands between the first two fences is not a mapping of settings, so it is ignored";
+    let hint = "write settings there such as `description: text`, or begin the text with another line";
+    Diagnostic::warning(file, message).line(line).hint(hint)
+}
+
+fn json(text: &str, path: &Arc<str>, line: u32) -> Result<Node, YamlError> {
     let place = Place::File { path: Arc::clone(path), line: Some(line) };
     match serde_json::from_str(text) {
         Ok(value) => Ok(Node::from_json(&place, value)),
         Err(error) => {
             let below = u32::try_from(error.line()).unwrap_or(1).saturating_sub(1);
-            Err((Some(line.saturating_add(below)), format!("not JSON: {error}")))
+            let text = error.to_string();
+            // Its line counts from the fence; the finding has the line of the file.
+            let text = text.find(" at line ").map_or(text.as_str(), |end| &text[..end]);
+            let message = format!("the settings are not JSON: {text}");
+            Err(YamlError { line: Some(line.saturating_add(below)), message, hint: "" })
         }
     }
 }

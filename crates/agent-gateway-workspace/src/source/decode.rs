@@ -42,6 +42,8 @@ pub(crate) enum Nature {
     NoValue,
     /// A boolean of YAML 1.1, read as such.
     OldBoolean,
+    /// Another spelling of `false`, read as such.
+    LooseFalse,
     /// The whole could not be read.
     Unreadable,
 }
@@ -100,6 +102,9 @@ fn describe(note: Note) -> Problem {
                 _ => "",
             };
             (Nature::UnknownKey, "unknown key".to_owned(), suggest::hint(last, known))
+        }
+        NoteKind::LooseFalse => {
+            (Nature::LooseFalse, "this spelling is read as false".to_owned(), "write `false`".to_owned())
         }
         NoteKind::OldBoolean { text, flag } => {
             let hint = format!("write `{flag}`, or `\"{text}\"` for the text");

@@ -30,6 +30,8 @@ pub(super) enum NoteKind {
     UnknownKey { known: &'static [&'static str] },
     /// A boolean of YAML 1.1, read as this.
     OldBoolean { text: String, flag: bool },
+    /// A number or a text in place of `false`.
+    LooseFalse,
 }
 
 impl Fault {

@@ -20,8 +20,10 @@ pub(crate) enum Head {
     Yaml { text: String, line: u32 },
     /// A JSON object, braces included.
     Json { text: String, line: u32 },
-    /// A fence was opened at this line and never closed; the body is empty.
+    /// A fence was opened at this line, settings follow, and nothing closes them; the body is empty.
     Unclosed { line: u32 },
+    /// What looked like a fence at this line is a rule: no settings follow. The body is the whole text.
+    Rule { line: u32 },
 }
 
 /// Splits a file. A byte order mark and blank lines before the first fence do not matter; line ends become `\n`.
@@ -38,7 +40,11 @@ pub(crate) fn split(text: &str) -> Parts {
         _ => return Parts { head: Head::None, body: trimmed.to_owned() },
     };
     let Some((inside, body)) = cut(rest, closes) else {
-        return Parts { head: Head::Unclosed { line }, body: String::new() };
+        return if begins_with_a_setting(rest) {
+            Parts { head: Head::Unclosed { line }, body: String::new() }
+        } else {
+            Parts { head: Head::Rule { line }, body: trimmed.to_owned() }
+        };
     };
     let head = if is_fence(first) {
         Head::Yaml { text: inside.to_owned(), line: line.saturating_add(1) }
@@ -51,6 +57,24 @@ pub(crate) fn split(text: &str) -> Parts {
 fn is_fence(line: &str) -> bool {
     let line = line.trim_end();
     line.len() >= 3 && line.bytes().all(|byte| byte == b'-')
+}
+
+/// Whether the first line that says something is `word: …`, of YAML or of JSON. To take settings for a text could
+/// lose one that guards something.
+fn begins_with_a_setting(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let Some(line) = lines.next() else { return false };
+    let line = line.trim_start_matches(['{', ' ']);
+    let is_quoted = line.starts_with(['"', '\'']);
+    let word = line.trim_start_matches(['"', '\'']);
+    let rest = word.trim_start_matches(|c: char| c.is_alphanumeric() || "_-.".contains(c));
+    if rest.len() == word.len() {
+        return false;
+    }
+    match rest.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':') {
+        Some(value) => is_quoted || value.is_empty() || value.starts_with(char::is_whitespace),
+        None => false,
+    }
 }
 
 /// What stands before and after the first line that closes.

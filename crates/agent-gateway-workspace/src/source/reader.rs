@@ -59,7 +59,10 @@ impl<'de> Reader<'de, '_> {
         }
         match scalar.text.trim().to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Ok(true),
-            "false" | "no" | "off" | "0" => Ok(false),
+            "false" | "no" | "off" | "0" => {
+                self.note(NoteKind::LooseFalse);
+                Ok(false)
+            }
             _ => Err(Fault::wrong(self.node, WANTED)),
         }
     }

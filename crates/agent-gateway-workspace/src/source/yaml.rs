@@ -1,4 +1,6 @@
 //! The only place that knows the YAML library: text to a tree with lines.
+mod wording;
+
 use std::{fmt, sync::Arc};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -12,6 +14,8 @@ use super::node::{Entry, Kind, Node, Place, Scalar};
 pub(crate) struct YamlError {
     pub(crate) line: Option<u32>,
     pub(crate) message: String,
+    /// What to do about it; empty when the message says it.
+    pub(crate) hint: &'static str,
 }
 
 /// Reads one YAML document, whose first line is line `first_line` of the file `path`. An empty document is `Null`.
@@ -24,7 +28,8 @@ pub(crate) fn parse(text: &str, path: &Arc<str>, first_line: u32) -> Result<Node
         Ok(root) => Ok(composer.node(root)),
         Err(error) => {
             let line = error.location().filter(|at| at.line() > 0).map(|at| composer.line(at));
-            Err(YamlError { line, message: first_sentence(&error) })
+            let (message, hint) = wording::sentence(&error);
+            Err(YamlError { line, message, hint })
         }
     }
 }
@@ -47,14 +52,6 @@ fn options() -> Options {
         strict_booleans: true,
         with_snippet: false,
     }
-}
-
-/// The library's sentence without its own mention of the line, which the diagnostic already has.
-fn first_sentence(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let text = text.lines().next().unwrap_or("not YAML");
-    let text = text.find(" at line ").map_or(text, |end| &text[..end]);
-    text.chars().take(300).collect()
 }
 
 /// A value as the library gives it, before its spelling is looked up.

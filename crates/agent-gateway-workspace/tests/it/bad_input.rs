@@ -1,4 +1,6 @@
 //! Bad files: a diagnostic each, and the rest is served.
+use agent_gateway_core::agent::Availability;
+
 use crate::support::{Folder, findings, text, workspace};
 
 /// A workspace with one good agent, skill and tool beside what a test adds.
@@ -25,7 +27,7 @@ fn check(folder: &Folder, expected: &[&str]) {
 
 #[test]
 fn one_bad_file_harms_only_itself() {
-    let cases: [(&str, &[u8], &str); 19] = [
+    let cases: [(&str, &[u8], &str); 21] = [
         (
             "agents/bad/AGENT.md",
             b"---\nenabled: false\ndescription: [open\n---\nx",
@@ -33,7 +35,9 @@ fn one_bad_file_harms_only_itself() {
         ),
         ("agents/bad/AGENT.md", b"---\nenabled: false\nx", "E agents/bad/AGENT.md:1"),
         ("agents/bad/AGENT.md", b"---\ntags: [a]\ntags: [b]\n---\nx", "E agents/bad/AGENT.md:3"),
-        ("agents/bad/AGENT.md", b"---\n- a\n- b\n---\nx", "E agents/bad/AGENT.md:2"),
+        ("agents/bad/AGENT.md", b"---\n# note\n\nenabled : no\n\nx", "E agents/bad/AGENT.md:1"),
+        ("agents/bad/AGENT.md", b"{\n  \"enabled\":false,\nx", "E agents/bad/AGENT.md:1"),
+        ("skills/bad/SKILL.md", b"\n---\n{name: x}\nx", "E skills/bad/SKILL.md:2"),
         ("agents/bad/AGENT.md", b"{\n\"a\": 1,\n}\nx", "E agents/bad/AGENT.md:3"),
         ("agents/bad/AGENT.md", b"---\nenabled: maybe\n---\nx", "E agents/bad/AGENT.md:2 enabled"),
         ("agents/bad/AGENT.md", b"---\nenabled:\n---\nx", "E agents/bad/AGENT.md:2 enabled"),
@@ -54,6 +58,78 @@ fn one_bad_file_harms_only_itself() {
         let folder = beside_good_ones();
         folder.write(path, bytes);
         check(&folder, &[expected]);
+    }
+}
+
+#[test]
+fn what_is_no_mapping_is_no_settings_and_the_body_is_served() {
+    for (written, body) in [
+        ("---\n- a\n- b\n---\nx", "x"),
+        ("---\njust a line\n---\nx", "x"),
+        ("---\n42\n---\nx", "x"),
+        ("---\n---\nx", "x"),
+        ("---\n\n# A heading\n\n---\nx", "x"),
+        ("---\nBe kind. Say: hello\n", "---\nBe kind. Say: hello"),
+        ("---\n\n# Rules\n\n- one: two\n", "---\n\n# Rules\n\n- one: two"),
+        ("---\nhttp://example.org/x is read\n", "---\nhttp://example.org/x is read"),
+        ("{\nname} is greeted\n", "{\nname} is greeted"),
+    ] {
+        let found = workspace([("agents/a/AGENT.md", written)]).read();
+        assert_eq!(&*found.agents["a"].prompt, body, "{written:?}");
+        assert_eq!(findings(&found), ["W agents/a/AGENT.md:1"], "{written:?}: {}", text(&found));
+    }
+    let found =
+        workspace([("skills/s/SKILL.md", "---\n- a\n---\nx"), ("tools/t/TOOL.md", "---\n- a\n---\nx")]);
+    let found = found.read();
+    assert_eq!((found.skills.len(), found.tools.len()), (1, 1), "{}", text(&found));
+    assert_eq!(found.error_count(), 0);
+}
+
+#[test]
+fn every_spelling_of_false_disables_and_the_odd_ones_are_warned_of() {
+    for (spelling, is_odd) in [
+        ("false", false),
+        ("FALSE", false),
+        ("no", true),
+        ("Off", true),
+        ("0", true),
+        ("\"no\"", true),
+        ("'false'", true),
+        ("\" OFF \"", true),
+    ] {
+        let found =
+            workspace([("agents/a/AGENT.md", format!("---\nenabled: {spelling}\n---\nx").as_str())]).read();
+        assert_eq!(found.agents["a"].availability, Availability::Disabled, "{spelling}");
+        let expected: &[&str] = if is_odd { &["W agents/a/AGENT.md:2 enabled"] } else { &[] };
+        assert_eq!(findings(&found), expected, "{spelling}");
+        assert!(!is_odd || text(&found).contains("write `false`"), "{}", text(&found));
+    }
+}
+
+#[test]
+fn the_yaml_library_does_not_speak_to_people() {
+    for (head, message, hint) in [
+        ("tags: [a]\ntags: [b]", "the key `tags` stands twice", "keep one of them"),
+        ("model: {name: a, name: b}", "the key `name` stands twice", "keep one of them"),
+        ("a: &x [*x]", "stands inside of the value", "write the value out"),
+        ("description: *all*", "refers to nothing", "in quotes"),
+        ("a: 1\n...\nb: 2", "more than one YAML document", "remove the lines"),
+        ("a: .nan", "not finite", "1.5"),
+        ("<<: 1", "takes a mapping", "correct the settings"),
+        ("a: [1, 2", "unclosed bracket", "correct the settings"),
+        ("a: b: c", "not allowed", "correct the settings"),
+        ("a: %x", "unexpected character", "correct the settings"),
+        ("[a, b]: c", "a key is not a text", "in quotes"),
+        ("description: {{ name }}", "a key is not a text", "in quotes"),
+        ("~: c", "a key is not a text", "in quotes"),
+        ("a: !!int x", "a tag such as `!name`", "in quotes"),
+    ] {
+        let found = workspace([("agents/a/AGENT.md", format!("---\n{head}\n---\nx").as_str())]).read();
+        let text = text(&found);
+        assert!(text.contains(message) && text.contains(hint), "{head}: {text}");
+        for foreign in ["Options", "Policy", "policy", "recursion", "deserialize", "budget", "i128", "set "] {
+            assert!(!text.contains(foreign), "{head}: {text}");
+        }
     }
 }
 
@@ -136,13 +212,14 @@ fn context_files_that_are_no_text_are_left_out() {
     let found = folder.read();
     assert_eq!(found.agents["a"].context.len(), 1);
     let expected = [
-        "E agents/a/AGENT.md:2 context[0]",
-        "E agents/a/AGENT.md:2 context[1]",
         "E agents/a/context/binary.md",
         "E agents/a/context/huge.md",
+        "W agents/a/AGENT.md:2 context[0]",
+        "W agents/a/AGENT.md:2 context[1]",
         "W agents/a/context/logo.png",
     ];
     assert_eq!(findings(&found), expected);
+    assert!(text(&found).contains("`nowhere.md` there is no such file; it is left out"), "{}", text(&found));
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn every_key_of_an_agent_is_read() {
     assert_eq!(agent.notifications.on_error[0].payload_template.as_deref(), Some("{}"));
     let file = "agents/travel/AGENT.md";
     let expected = [
+        format!("W {file}:14 setup_schema"),
         format!("W {file}:18 retrievers"),
         format!("W {file}:19 memory"),
         format!("W {file}:19 memory.auto_extract"),
@@ -131,7 +132,7 @@ fn the_vectors_of_the_loader_hold() {
     let (found, problems) = agent("---\ncontext:\n  - ../../etc/passwd\n  - secret.md\n---\nx");
     assert_eq!(found.unwrap().context.len(), 1);
     assert_eq!(problems.len(), 1);
-    assert!(problems[0].starts_with("E agents/a/AGENT.md:3 context[0]"), "{problems:?}");
+    assert!(problems[0].starts_with("W agents/a/AGENT.md:3 context[0]"), "{problems:?}");
     let twice = "---\nschedules:\n- {name: s, cron: '0 0 * * 7', message: first}\n- {name: s, cron: '* * * * *', message: m}\n\
                  - {name: t, cron: 'often', message: m}\n- {name: u, message: m}\n- {name: v, cron: '* * * * *', message: m, timezone: ../x}\n---\nx";
     let (found, problems) = agent(twice);

@@ -41,11 +41,11 @@ fn nothing_outside_is_read() {
         "E agents/AGENTS.md",
         "E agents/file/AGENT.md",
         "E agents/folder",
-        "E agents/good/AGENT.md:2 context[0]",
-        "E agents/good/context/b.md",
         "E agents/strict/BEHAVIOR.md",
         "E skills/s/SKILL.md",
         "E tools/t/handler.py",
+        "W agents/good/AGENT.md:2 context[0]",
+        "W agents/good/context/b.md",
     ];
     assert_eq!(findings(&found), expected);
     assert!(!format!("{found:?}").contains("outside\""));

@@ -33,6 +33,25 @@ fn an_open_fence_leaks_nothing_into_the_body() {
     assert_eq!(split("---\nenabled: false\nbody").body, "");
 }
 
+#[test]
+fn an_open_fence_without_settings_is_a_rule() {
+    for text in
+        ["---\nBe kind.\n\nenabled: no", "---", "---\n- a: b", "---\n: x", "---\nat 12:30 we meet", "{\nx"]
+    {
+        assert_eq!(split(text), Parts { head: Head::Rule { line: 1 }, body: text.into() }, "{text:?}");
+    }
+    for text in [
+        "---\n\n# x\nenabled: no",
+        "---\na.b-c_d:",
+        "---\nschlüssel : 1",
+        "---\n'a':1",
+        "{\n\"a\":1",
+        "{\n {a: 1}",
+    ] {
+        assert_eq!(split(text).head, Head::Unclosed { line: 1 }, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn never_panics(text in "\\PC*|[-{}\\n\\r a:\u{feff}é]{0,60}") {
