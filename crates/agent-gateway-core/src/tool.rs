@@ -232,7 +232,7 @@ pub enum Handler {
 pub struct ProcessHandler {
     /// The program and its arguments; for [`Handler::Python`] the path of `handler.py` alone.
     pub command: Vec<String>,
-    /// The tool's directory, where the process starts.
+    /// The tool's directory. Commands start in it; `handler.py` starts where the gateway does, as its users know it.
     pub directory: PathBuf,
     /// How long one call may take.
     pub timeout: Duration,

@@ -3,14 +3,14 @@ use std::sync::atomic::Ordering;
 
 use agent_gateway_core::{
     Error,
-    execution::{LogEvent, ModelTurn, Outcome, StopReason},
+    execution::{LogEvent, ModelTurn, Outcome, StopReason, Usage},
     message::Message,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     OutputSchema, Ports, Run,
-    guard::{Budget, Progress},
+    guard::{Budget, Phase, Progress},
     prompt::user_message,
     tools::{call_all, millis},
     turn::{Offer, ask},
@@ -47,10 +47,10 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
         () = tokio::time::sleep(run.limits.timeout) => Stop::At(StopReason::Timeout),
         stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Failed),
     };
-    let Progress { mut usage, last_text, begun, .. } = progress;
+    let Progress { mut usage, last_text, begun, phase, .. } = progress;
     usage.tool_calls = begun.load(Ordering::Relaxed);
     usage.duration_ms = millis(started);
-    conclude(run, stop, usage, last_text)
+    conclude(run, stop, usage, last_text, &phase)
 }
 
 fn opening(run: &Run, ports: Ports<'_>) -> Vec<Message> {
@@ -98,7 +98,7 @@ async fn answer(
     })
 }
 
-fn conclude(run: &Run, stop: Stop, usage: agent_gateway_core::execution::Usage, last_text: String) -> Ended {
+fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phase) -> Ended {
     let (outcome, turn) = match stop {
         Stop::Answered(turn, reason) => {
             let mut outcome = Outcome::new(reason, &*turn.text, usage);
@@ -110,7 +110,7 @@ fn conclude(run: &Run, stop: Stop, usage: agent_gateway_core::execution::Usage, 
             outcome.validation_errors = Some(errors);
             (outcome, Some(turn))
         }
-        Stop::At(reason) => (Outcome::new(reason, last_text, usage).explained(run), None),
+        Stop::At(reason) => (explained(Outcome::new(reason, last_text, usage), run, phase), None),
         Stop::Failed(error) => {
             tracing::warn!(error = ?error, "execution failed");
             (Outcome::new(StopReason::Error, last_text, usage).error(error.message()), None)
@@ -126,19 +126,13 @@ fn fitting(schema: &OutputSchema, turn: &ModelTurn) -> Option<serde_json::Value>
 }
 
 /// Says why a run was stopped, where its status does not.
-trait Explained {
-    fn explained(self, run: &Run) -> Self;
-}
-
-impl Explained for Outcome {
-    fn explained(self, run: &Run) -> Self {
-        match self.stop_reason {
-            StopReason::Timeout => {
-                let limit = run.limits.timeout.as_millis();
-                self.error(format!("the execution was stopped after its limit of {limit} ms"))
-            }
-            StopReason::Cancelled => self.error("the execution was cancelled"),
-            _ => self,
+fn explained(outcome: Outcome, run: &Run, phase: &Phase) -> Outcome {
+    match outcome.stop_reason {
+        StopReason::Timeout => {
+            let limit = run.limits.timeout.as_millis();
+            outcome.error(format!("the execution was stopped after its limit of {limit} ms, {phase}"))
         }
+        StopReason::Cancelled => outcome.error("the execution was cancelled"),
+        _ => outcome,
     }
 }

@@ -1,8 +1,12 @@
 //! What a run has used so far, held against its limits.
-use std::sync::{Arc, atomic::AtomicU32};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use agent_gateway_core::{
     execution::{Limits, ModelTurn, Usage},
+    id::ModelName,
     message::Message,
 };
 
@@ -11,6 +15,8 @@ use agent_gateway_core::{
 pub(crate) struct Progress {
     /// The conversation with the model.
     pub(crate) messages: Vec<Message>,
+    /// What is waited for.
+    pub(crate) phase: Phase,
     /// What was consumed.
     pub(crate) usage: Usage,
     /// The last text that the model wrote.
@@ -21,6 +27,27 @@ pub(crate) struct Progress {
     pub(crate) calls: u32,
     /// Tool calls that reached their tool. Counted when they begin, so that one that is cut off counts too.
     pub(crate) begun: Arc<AtomicU32>,
+}
+
+/// What a run waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing yet.
+    Start,
+    /// The answer of this model.
+    Model(ModelName),
+    /// Its tools.
+    Tools,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("before it began"),
+            Self::Model(name) => write!(f, "while it waited for the model {name}"),
+            Self::Tools => f.write_str("while it waited for its tools"),
+        }
+    }
 }
 
 /// How many more tool calls a run may make.
@@ -36,6 +63,7 @@ impl Progress {
     pub(crate) fn new(messages: Vec<Message>) -> Self {
         Self {
             messages,
+            phase: Phase::Start,
             usage: Usage::default(),
             last_text: String::new(),
             iterations: 0,

@@ -110,8 +110,7 @@ impl OutputSchema {
     /// Reads an answer: the value, or how it misses the schema.
     pub(crate) fn read(&self, text: &str) -> Result<Value, Vec<String>> {
         let value: Value = serde_json::from_str(unfenced(text)).map_err(|error| vec![not_json(&error)])?;
-        let errors: Vec<String> =
-            self.schema.check(&value, &[]).into_iter().map(|error| describe(&error)).collect();
+        let errors: Vec<String> = self.schema.check(&value, &[]).iter().map(ToString::to_string).collect();
         if errors.is_empty() { Ok(value) } else { Err(errors) }
     }
 
@@ -120,11 +119,19 @@ impl OutputSchema {
     }
 }
 
-/// A violation as one line: where, and what.
-pub(crate) fn describe(error: &FieldError) -> String {
-    let path: Vec<String> =
-        error.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-    if path.is_empty() { error.msg.clone() } else { format!("{}: {}", path.join("."), error.msg) }
+impl fmt::Display for FieldError {
+    /// One line: where, and what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, part) in self.loc.iter().enumerate() {
+            let dot = if place == 0 { "" } else { "." };
+            match part.as_str() {
+                Some(name) => write!(f, "{dot}{name}")?,
+                None => write!(f, "{dot}{part}")?,
+            }
+        }
+        let colon = if self.loc.is_empty() { "" } else { ": " };
+        write!(f, "{colon}{}", self.msg)
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> String {

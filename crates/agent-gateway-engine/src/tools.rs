@@ -2,6 +2,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -16,13 +17,12 @@ use agent_gateway_core::{
     ports::tool::Tool,
     tool::{ToolRetry, ToolSpec},
 };
-use futures::{StreamExt, future::BoxFuture, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 
 use crate::{
     Ports, Run, Schema,
-    guard::{Budget, Progress},
-    schema::describe,
+    guard::{Budget, Phase, Progress},
 };
 
 /// A tool made ready to be called.
@@ -57,7 +57,8 @@ impl BoundTool {
             arguments.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let arguments = Value::Object(arguments);
-        let errors: Vec<String> = self.parameters.check(&arguments, &[]).iter().map(describe).collect();
+        let errors: Vec<String> =
+            self.parameters.check(&arguments, &[]).iter().map(ToString::to_string).collect();
         match arguments {
             Value::Object(map) if errors.is_empty() => Ok(map),
             _ => Err(format!("the arguments do not fit the tool's parameters: {}", errors.join("; "))),
@@ -106,6 +107,7 @@ pub(crate) async fn call_all(
     calls: &[ToolCall],
 ) -> Result<()> {
     let Budget::Left(allowed) = progress.budget(&run.limits) else { return Ok(()) };
+    progress.phase = Phase::Tools;
     let turn = progress.iterations;
     progress.calls = progress.calls.saturating_add(u32::try_from(calls.len()).unwrap_or(u32::MAX));
     // Boxed, because the compiler cannot prove a borrowing closure's futures `Send` for every lifetime.
@@ -159,7 +161,8 @@ async fn call_one(
             context.call_id = call.id.clone();
             context.idempotency_key = format!("{}-{}-{}", context.execution_id, place.turn, place.place);
             begun.fetch_add(1, Ordering::Relaxed);
-            let answer = tool.tool.call(arguments.clone(), &context).await;
+            let answer = AssertUnwindSafe(tool.tool.call(arguments.clone(), &context)).catch_unwind().await;
+            let answer = answer.unwrap_or_else(|_| Err(Error::unexpected("the tool panicked")));
             let (outcome, text) = match answer {
                 Ok(output) => (ToolOutcome::Succeeded, output.to_text()),
                 Err(error) => (ToolOutcome::Failed, failure(&tool_failure(&call.name, &error))),

@@ -10,7 +10,11 @@ use agent_gateway_core::{
     tool::ToolSpec,
 };
 
-use crate::{ModelPlan, Ports, Run, guard::Progress, tools::millis};
+use crate::{
+    ModelPlan, Ports, Run,
+    guard::{Phase, Progress},
+    tools::millis,
+};
 
 /// What a model turn may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,7 @@ pub(crate) async fn ask(
         Offer::Tools => run.agent.tools.specs().clone(),
         Offer::AnswerOnly => Arc::from([]),
     };
+    progress.phase = Phase::Model(plan.name.clone());
     let started = tokio::time::Instant::now();
     let request = |name: &ModelName| request(plan, name.clone(), progress.messages.clone(), tools.clone());
     let first = ports.model.complete(request(&plan.name)).await;

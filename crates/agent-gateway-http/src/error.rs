@@ -135,15 +135,7 @@ impl ApiError {
 
 /// Errors as lines of one sentence: where, and what.
 fn lines(errors: &[FieldError]) -> String {
-    let line = |error: &FieldError| {
-        let path: Vec<String> = error
-            .loc
-            .iter()
-            .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
-            .collect();
-        format!("{}: {}", path.join("."), error.msg)
-    };
-    errors.iter().map(line).collect::<Vec<_>>().join("; ")
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Eight random bytes; `RandomState` is seeded by the system.

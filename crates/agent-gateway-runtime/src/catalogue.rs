@@ -4,11 +4,17 @@ use std::sync::Arc;
 use agent_gateway_core::{Result, diagnostic::Severity};
 use serde::Serialize;
 
-use crate::{Snapshot, gateway::Shared};
+use crate::{
+    Snapshot,
+    gateway::{Alive, Shared},
+};
 
 /// Reads the current snapshot and the state of the gateway. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct Catalogue(pub(crate) Arc<Shared>);
+pub struct Catalogue {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) _alive: Arc<Alive>,
+}
 
 /// Whether everything of the workspace is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,21 +78,25 @@ impl Catalogue {
     /// What is served at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.0.snapshot.load_full()
+        self.shared.snapshot.load_full()
     }
 
     /// The state of the workspace.
     #[must_use]
     pub fn health(&self) -> Health {
-        health(&self.0.snapshot.load())
+        health(&self.shared.snapshot.load())
     }
 
     /// Asks every dependency.
     pub async fn readiness(&self) -> Readiness {
         let (persistence, queue) =
-            futures::future::join(self.0.ports.persistence.ping(), self.0.ports.queue.depth()).await;
-        let intake =
-            if self.0.tasks.stopping().is_cancelled() { DependencyState::Down } else { DependencyState::Ok };
+            futures::future::join(self.shared.ports.persistence.ping(), self.shared.ports.queue.depth())
+                .await;
+        let intake = if self.shared.tasks.stopping().is_cancelled() {
+            DependencyState::Down
+        } else {
+            DependencyState::Ok
+        };
         Readiness {
             persistence: state("persistence", persistence),
             queue: state("queue", queue.map(drop)),
@@ -96,11 +106,10 @@ impl Catalogue {
 
     /// Reads the workspace again and swaps the snapshot. Executions under way keep theirs; when nothing can be read, so does the gateway.
     pub async fn reload(&self) -> Result<Health> {
-        let _one_at_a_time = self.0.reloading.lock().await;
-        let definitions = self.0.ports.definitions.read().await?;
-        let snapshot = Snapshot::new(definitions, &self.0.recipe);
+        let _one_at_a_time = self.shared.reloading.lock().await;
+        let snapshot = Snapshot::read(&*self.shared.ports.definitions, &self.shared.recipe).await?;
         let health = health(&snapshot);
-        self.0.snapshot.store(Arc::new(snapshot));
+        self.shared.snapshot.store(Arc::new(snapshot));
         Ok(health)
     }
 }

@@ -2,29 +2,31 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{
-    Result,
+    Error, Result,
     execution::{
-        Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus, LogEntry, LogEvent, Outcome,
-        StopReason, Transition, Usage,
+        Advanced, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus, Outcome, StopReason, Usage,
     },
     id::{AgentId, ExecutionId},
     page::{Page, PageRequest},
     ports::queue::Job,
     principal::Principal,
 };
-
 use tracing::info_span;
 
 use crate::{
     Refusal,
     admit::{Admitted, Placement, admit},
-    gateway::Shared,
-    run::{end_of_log, run},
+    gateway::{Alive, Shared},
+    run::run,
+    unrun::{end_unrun, failed},
 };
 
 /// Submits, reads and cancels executions. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct Executions(pub(crate) Arc<Shared>);
+pub struct Executions {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) _alive: Arc<Alive>,
+}
 
 /// What became of a request.
 #[derive(Debug)]
@@ -60,55 +62,55 @@ pub enum CancelOutcome {
 impl Executions {
     /// Runs a request, or queues it: admit, resolve, record, place.
     ///
-    /// When the returned future is dropped, a run that was waited for is cancelled, and recorded as such.
+    /// From the record on it goes on in a task of its own. When the returned future is dropped, a run that was waited for is
+    /// cancelled, and recorded as such.
     pub async fn submit(&self, request: ExecutionRequest) -> Result<Submitted, Refusal> {
-        let shared = &self.0;
-        if shared.tasks.stopping().is_cancelled() {
+        // Held while this is under way, so that a shutdown waits for it.
+        let _under_way = self.shared.tasks.token();
+        if self.shared.tasks.stopping().is_cancelled() {
             return Err(Refusal::ShuttingDown);
         }
-        if shared.running.len() >= shared.limits.max_running {
-            return Err(Refusal::Busy);
-        }
-        let admitted = admit(request, &shared.snapshot.load(), &shared.ports)?;
-        shared.ports.persistence.executions().create(&admitted.execution).await?;
+        let admitted = admit(request, &self.shared.snapshot.load(), &self.shared.ports)?;
         match admitted.placement {
             Placement::Here => self.wait(admitted).await.map(Submitted::Finished),
-            Placement::Queue => self.detach(admitted).await.map(|queued| Submitted::Queued(Box::new(queued))),
+            Placement::Queue => self.detach(admitted.execution).await.map(Submitted::Queued),
         }
     }
 
     async fn wait(&self, admitted: Admitted) -> Result<Completed, Refusal> {
         let Admitted { plan, execution, .. } = admitted;
         let (execution_id, agent_id) = (execution.id.clone(), execution.agent_id.clone());
-        let seat = self.0.running.enter(execution_id.clone(), &self.0.cancel_all);
+        let seat = self.shared.running.wait(&execution_id).ok_or(Refusal::Busy)?;
         let abandoned = seat.cancel().clone().drop_guard();
-        let shared = self.0.clone();
-        let task = self.0.tasks.spawn(info_span!("execution", id = %execution_id), async move {
+        let shared = self.shared.clone();
+        let task = self.shared.tasks.spawn(info_span!("execution", id = %execution_id), async move {
+            shared.ports.persistence.executions().create(&execution).await?;
             run(&shared.ports, &shared.recipe, plan, &execution, &seat).await
         });
-        let outcome = task.await.map_err(|error| {
-            agent_gateway_core::Error::unexpected("the execution's task ended abnormally").caused_by(error)
-        })??;
+        let outcome = task.await.map_err(broken)??;
         abandoned.disarm();
         Ok(Completed { execution_id, agent_id, outcome })
     }
 
     /// A job that cannot be queued leaves no queued record behind.
-    async fn detach(&self, admitted: Admitted) -> Result<Execution, Refusal> {
-        let execution = admitted.execution;
-        let job = Job::new(execution.id.clone(), execution.created_at);
-        if let Err(error) = self.0.ports.queue.enqueue(&job).await {
-            let outcome = Outcome::new(StopReason::Error, "", Usage::default())
-                .error("the queue did not accept the execution");
-            finish_unrun(&self.0, &execution, outcome).await?;
-            return Err(error.into());
-        }
-        Ok(execution)
+    async fn detach(&self, execution: Execution) -> Result<Box<Execution>, Refusal> {
+        let shared = self.shared.clone();
+        let task = self.shared.tasks.spawn(info_span!("enqueue", id = %execution.id), async move {
+            shared.ports.persistence.executions().create(&execution).await?;
+            let job = Job::new(execution.id.clone(), execution.created_at);
+            if let Err(error) = shared.ports.queue.enqueue(&job).await {
+                end_unrun(&shared.ports, &execution, failed("the queue did not accept the execution"))
+                    .await?;
+                return Err(error);
+            }
+            Ok(Box::new(execution))
+        });
+        Ok(task.await.map_err(broken)??)
     }
 
     /// The execution, `None` when there is none that the caller may see.
     pub async fn get(&self, id: &ExecutionId, who: &Principal) -> Result<Option<Execution>> {
-        self.0.ports.persistence.executions().get(id, &who.visibility()).await
+        self.shared.ports.persistence.executions().get(id, &who.visibility()).await
     }
 
     /// Executions, newest first.
@@ -118,7 +120,7 @@ impl Executions {
         who: &Principal,
         page: PageRequest,
     ) -> Result<Page<Execution>> {
-        self.0.ports.persistence.executions().list(query, &who.visibility(), page).await
+        self.shared.ports.persistence.executions().list(query, &who.visibility(), page).await
     }
 
     /// The whole tree that an execution belongs to, by depth and then by time; `None` when the caller may not see it.
@@ -139,27 +141,29 @@ impl Executions {
 
     /// Stops an execution: its model call and its tools end at once, and it is recorded as cancelled.
     pub async fn cancel(&self, id: &ExecutionId, who: &Principal) -> Result<CancelOutcome> {
-        let Some(execution) = self.get(id, who).await? else { return Ok(CancelOutcome::NotFound) };
-        if execution.status.is_final() {
-            return Ok(CancelOutcome::AlreadyFinal(execution.status));
+        for _ in 0..CANCEL_TRIES {
+            let Some(execution) = self.get(id, who).await? else { return Ok(CancelOutcome::NotFound) };
+            if execution.status.is_final() {
+                return Ok(CancelOutcome::AlreadyFinal(execution.status));
+            }
+            if self.shared.running.cancel(id) {
+                return Ok(CancelOutcome::Requested);
+            }
+            // Nobody here runs it. It is ended in the store, and another process that does run it is told.
+            let outcome = Outcome::new(StopReason::Cancelled, "", Usage::default());
+            let outcome = outcome.error("the execution was cancelled");
+            if end_unrun(&self.shared.ports, &execution, outcome).await? == Advanced::Applied {
+                self.shared.ports.queue.request_cancel(id).await?;
+                return Ok(CancelOutcome::Requested);
+            }
         }
-        if self.0.running.cancel(id) {
-            return Ok(CancelOutcome::Requested);
-        }
-        // Nobody here runs it. Another process that does is told, and from now on it cannot write.
-        let outcome =
-            Outcome::new(StopReason::Cancelled, "", Usage::default()).error("the execution was cancelled");
-        finish_unrun(&self.0, &execution, outcome).await?;
-        self.0.ports.queue.request_cancel(id).await?;
-        Ok(CancelOutcome::Requested)
+        Err(Error::conflict("the execution moved on each time it was to be cancelled").with("execution", id))
     }
 }
 
-/// Ends an execution that nobody here runs. One that moved on meanwhile is left as it is.
-pub(crate) async fn finish_unrun(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<()> {
-    let at = shared.ports.clock.now();
-    let sequence = end_of_log(&shared.ports, execution).await?.next();
-    let entry = LogEntry { sequence, at, event: LogEvent::Finished(outcome.clone()) };
-    let change = Transition::Finish { outcome: Box::new(outcome), entries: vec![entry], at };
-    shared.ports.persistence.executions().advance(&execution.id, execution.fence, &change).await.map(drop)
+/// How often a cancellation looks again when the execution moved on meanwhile.
+const CANCEL_TRIES: usize = 5;
+
+fn broken(error: tokio::task::JoinError) -> Error {
+    Error::unexpected("the execution's task ended abnormally").caused_by(error)
 }

@@ -1,9 +1,12 @@
 //! The running gateway.
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use agent_gateway_core::Result;
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
@@ -18,16 +21,29 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
+    alive: Arc<Alive>,
     authenticator: Authenticator,
+}
+
+/// Held by the gateway and by every handle. When the last one goes, the tasks beside them stop.
+#[derive(Debug)]
+pub(crate) struct Alive(CancellationToken);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// How much the gateway takes on at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Executions under way in this process.
+    /// Executions that callers wait for at the same time.
     pub max_running: usize,
     /// Workers for queued executions.
     pub workers: usize,
+    /// How often a queued execution is tried again after a fault.
+    pub max_retries: u32,
     /// How long a worker holds a job before it must say that it is alive.
     pub visibility: Duration,
     /// How long a shutdown waits for executions under way.
@@ -39,6 +55,7 @@ impl Default for Limits {
         Self {
             max_running: 4096,
             workers: 4,
+            max_retries: 3,
             visibility: Duration::from_secs(300),
             drain: Duration::from_secs(30),
         }
@@ -53,48 +70,52 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) running: Running,
     pub(crate) tasks: TaskSet,
-    pub(crate) cancel_all: CancellationToken,
     pub(crate) reloading: Mutex<()>,
     pub(crate) limits: Limits,
+    drain_until: OnceLock<Instant>,
 }
 
 impl Gateway {
-    /// Reads the definitions and starts the workers.
-    pub async fn start(
+    /// Serves `snapshot`, and starts the workers. Reading again makes its snapshots by `recipe`.
+    ///
+    /// It must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(
         ports: Ports,
         recipe: Recipe,
+        snapshot: Snapshot,
         authenticator: Authenticator,
         limits: Limits,
-    ) -> Result<Self> {
-        let snapshot = Snapshot::new(ports.definitions.read().await?, &recipe);
+    ) -> Self {
         let shared = Arc::new(Shared {
             ports,
             recipe,
             snapshot: ArcSwap::from_pointee(snapshot),
-            running: Running::default(),
+            running: Running::new(limits.max_running),
             tasks: TaskSet::default(),
-            cancel_all: CancellationToken::new(),
             reloading: Mutex::new(()),
             limits,
+            drain_until: OnceLock::new(),
         });
         for number in 0..limits.workers {
-            let worker = worker::work(shared.clone(), format!("worker-{number}"), limits.visibility);
+            let worker = worker::work(shared.clone(), format!("worker-{number}"));
             shared.tasks.spawn(info_span!("worker", number), worker);
         }
         shared.tasks.spawn(info_span!("cancellations"), worker::listen_for_cancellations(shared.clone()));
-        Ok(Self { shared, authenticator })
+        let alive = Arc::new(Alive(shared.tasks.stopping().clone()));
+        Self { shared, alive, authenticator }
     }
 
     /// Submits, reads and cancels executions.
     #[must_use]
     pub fn executions(&self) -> Executions {
-        Executions(self.shared.clone())
+        Executions { shared: self.shared.clone(), _alive: self.alive.clone() }
     }
 
     /// Reads agents, skills, tools and health.
     #[must_use]
     pub fn catalogue(&self) -> Catalogue {
-        Catalogue(self.shared.clone())
+        Catalogue { shared: self.shared.clone(), _alive: self.alive.clone() }
     }
 
     /// Tells who a caller is.
@@ -103,16 +124,26 @@ impl Gateway {
         &self.authenticator
     }
 
+    /// Takes nothing new from now on. The time that [`shutdown`](Self::shutdown) gives to what is under way begins here.
+    pub fn stop_intake(&self) {
+        self.shared.drain_until.get_or_init(|| Instant::now() + self.shared.limits.drain);
+        self.shared.tasks.stopping().cancel();
+    }
+
     /// Takes nothing new, waits for what is under way, cancels what takes too long, and closes the backends. Safe to repeat.
     pub async fn shutdown(&self) -> Result<()> {
+        self.stop_intake();
         let shared = &self.shared;
-        shared.tasks.stopping().cancel();
-        if shared.tasks.drain(shared.limits.drain).await == Drained::TimedOut {
+        let until = shared.drain_until.get().copied().unwrap_or_else(Instant::now);
+        if shared.tasks.drain(until.saturating_duration_since(Instant::now())).await == Drained::TimedOut {
             tracing::warn!(tasks = shared.tasks.len(), "executions are still under way and are cancelled");
-            shared.cancel_all.cancel();
-            shared.tasks.drain(Duration::from_secs(5)).await;
+            shared.running.cancel_all();
+            shared.tasks.drain(FAREWELL).await;
         }
-        shared.ports.queue.close().await?;
-        shared.ports.persistence.close().await
+        let queue = shared.ports.queue.close().await;
+        shared.ports.persistence.close().await.and(queue)
     }
 }
+
+/// How long cancelled executions have to be recorded.
+const FAREWELL: Duration = Duration::from_secs(5);

@@ -21,6 +21,7 @@ mod admit;
 mod recorder;
 mod run;
 mod running;
+mod unrun;
 
 // What runs beside.
 mod tasks;

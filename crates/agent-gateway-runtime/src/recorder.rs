@@ -7,6 +7,7 @@ use agent_gateway_core::{
     execution::{Advanced, Cursor, Fence, LogEntry, LogEvent, Outcome, Transition},
     id::ExecutionId,
     ports::persistence::PersistenceBackend,
+    principal::Principal,
 };
 use agent_gateway_engine::{Ended, Recorder};
 use async_trait::async_trait;
@@ -64,12 +65,7 @@ impl StoreRecorder {
         let change = Transition::Finish { outcome: Box::new(Outcome::clone(&outcome)), entries, at };
         match self.store(&change).await? {
             Advanced::Applied => Ok(outcome),
-            Advanced::Refused { status, fence } => {
-                Err(Error::conflict("another attempt settled this execution")
-                    .with("execution", &self.id)
-                    .with("status", status)
-                    .with("fence", fence.0))
-            }
+            Advanced::Refused { .. } => self.stored().await,
         }
     }
 }
@@ -87,6 +83,17 @@ impl StoreRecorder {
             }
         }
         self.persistence.executions().advance(&self.id, self.fence, change).await
+    }
+
+    /// How the execution ended in the store, where it ended: by a try of ours whose answer was lost, or by another hand.
+    async fn stored(&self) -> Result<Arc<Outcome>> {
+        let everything = Principal::system().visibility();
+        let stored = self.persistence.executions().get(&self.id, &everything).await?;
+        let outcome = stored.filter(|stored| stored.status.is_final()).and_then(|stored| stored.result);
+        outcome
+            .and_then(|result| serde_json::from_value(result).ok())
+            .map(Arc::new)
+            .ok_or_else(|| Error::conflict("another attempt runs this execution").with("execution", &self.id))
     }
 }
 

@@ -48,7 +48,7 @@ impl fmt::Display for Refusal {
             Self::SetupRequired(id) => write!(f, "Agent '{id}' is personal and is not set up for this user"),
             Self::FieldInvalid(error) => write!(f, "{}", error.msg),
             Self::InputInvalid(errors) => {
-                let lines: Vec<String> = errors.iter().map(line).collect();
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 write!(f, "Input validation failed: {}", lines.join("; "))
             }
             Self::Busy => {
@@ -61,9 +61,3 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-fn line(error: &FieldError) -> String {
-    let path: Vec<String> =
-        error.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-    format!("{}: {}", path.join("."), error.msg)
-}

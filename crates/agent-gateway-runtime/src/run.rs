@@ -1,16 +1,22 @@
 //! Runs one stored execution. Waiting requests and workers both end here.
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Error, Result,
-    execution::{Cursor, Execution, Fence, Outcome},
+    Result,
+    execution::{Cursor, Execution, Fence, LogEvent, Outcome},
     tool::ToolContext,
 };
-use agent_gateway_engine::{AgentPlan, OutputSchema, Ports as EnginePorts, Run, drive};
+use agent_gateway_engine::{AgentPlan, Ended, OutputSchema, Ports as EnginePorts, Run, drive};
+use futures::FutureExt;
 
-use crate::{Ports, Recipe, recorder::StoreRecorder, running::Seat};
+use crate::{
+    Ports, Recipe,
+    recorder::StoreRecorder,
+    running::Seat,
+    unrun::{end_of_log, failed},
+};
 
-/// Drives `execution` to its end under its fence, and stores that.
+/// Drives `execution` to its end under its fence, and stores that. A panic on the way is a failed run.
 pub(crate) async fn run(
     ports: &Ports,
     recipe: &Recipe,
@@ -24,21 +30,14 @@ pub(crate) async fn run(
         StoreRecorder::new(ports.persistence.clone(), ports.clock.clone(), execution.id.clone(), fence, last);
     let run = prepare(recipe, plan, execution)?;
     let engine_ports = EnginePorts { model: &*ports.model, recorder: &recorder, clock: &*ports.clock };
-    let ended = drive(&run, engine_ports, seat.cancel()).await;
-    recorder.settle(ended).await
+    let ended = AssertUnwindSafe(drive(&run, engine_ports, seat.cancel())).catch_unwind().await;
+    recorder.settle(ended.unwrap_or_else(|_| faulted())).await
 }
 
-/// Where an earlier attempt left the log: a later attempt writes behind it.
-pub(crate) async fn end_of_log(ports: &Ports, execution: &Execution) -> Result<Cursor> {
-    const PAGE: u32 = 500;
-    let mut last = Cursor::START;
-    loop {
-        let entries = ports.persistence.executions().log(&execution.id, last, PAGE).await?;
-        match entries.last() {
-            Some(entry) => last = entry.sequence,
-            None => return Ok(last),
-        }
-    }
+fn faulted() -> Ended {
+    tracing::error!("a port or a tool panicked; the execution is recorded as failed");
+    let outcome = failed("the execution hit a fault of the gateway");
+    Ended { unrecorded: vec![LogEvent::Finished(outcome.clone())], outcome }
 }
 
 /// Applies every default: the request's options win over the agent, the agent over the gateway.
@@ -66,9 +65,4 @@ fn prepare(recipe: &Recipe, plan: Arc<AgentPlan>, execution: &Execution) -> Resu
 /// An empty schema counts as none.
 pub(crate) fn is_empty(schema: &serde_json::Value) -> bool {
     schema.as_object().is_some_and(serde_json::Map::is_empty)
-}
-
-/// Why an execution whose agent is gone fails.
-pub(crate) fn agent_gone(execution: &Execution) -> Error {
-    Error::not_found("the agent of this execution is no longer served").with("agent", &execution.agent_id)
 }

@@ -2,12 +2,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use agent_gateway_core::{
-    Error, JsonMap,
+    Error, JsonMap, Result,
     agent::AgentDefinition,
     config::ToolVisibility,
     definitions::Definitions,
     diagnostic::Diagnostic,
     id::{AgentId, ModelName, ToolName},
+    ports::definition::DefinitionSource,
     tool::{Approval, ToolSource, ToolSpec},
 };
 use agent_gateway_engine::{AgentPlan, BoundTool, ModelPlan, OutputSchema, PromptLayers, Schema, ToolSet};
@@ -24,6 +25,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Reads definitions and makes them ready to run. An error means that nothing could be read at all.
+    pub async fn read(source: &dyn DefinitionSource, recipe: &Recipe) -> Result<Self> {
+        Ok(Self::new(source.read().await?, recipe))
+    }
+
     /// Makes definitions ready to run. What cannot be made ready is left out and named in the diagnostics.
     #[must_use]
     pub fn new(mut definitions: Definitions, recipe: &Recipe) -> Self {

@@ -1,7 +1,10 @@
 //! The gateway's tasks: spawned under a span that names them in the log, drained in order.
 use std::{future::Future, time::Duration};
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tracing::{Instrument, Span};
 
 /// The tasks of one gateway.
@@ -34,6 +37,11 @@ impl TaskSet {
         F::Output: Send + 'static,
     {
         tokio::spawn(self.tracker.track_future(Box::pin(task).instrument(span)))
+    }
+
+    /// Something under way that is no task: a drain waits until it is dropped.
+    pub(crate) fn token(&self) -> TaskTrackerToken {
+        self.tracker.token()
     }
 
     /// How many tasks are under way.

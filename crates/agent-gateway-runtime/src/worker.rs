@@ -1,30 +1,34 @@
 //! Workers: take queued executions and run them.
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result,
-    execution::{Advanced, Execution, Outcome, StopReason, Transition, Usage},
+    execution::{Advanced, Execution, Fence, LogEvent, Transition},
+    id::ExecutionId,
     ports::queue::{Lease, LeaseRequest, Leased, Redelivery},
     principal::Principal,
 };
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tracing::{Instrument, info_span};
 
 use crate::{
-    executions::finish_unrun,
     gateway::Shared,
-    run::{agent_gone, run},
+    run::run,
+    unrun::{end_unrun, failed, log},
 };
 
 /// How long an idle worker waits for a job before it looks up.
 const WAIT: Duration = Duration::from_secs(20);
 /// How long a worker that met an error of the queue rests.
 const REST: Duration = Duration::from_secs(1);
+/// The longest pause before a job is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Takes jobs until the gateway stops.
-pub(crate) async fn work(shared: Arc<Shared>, name: String, visibility: Duration) {
+pub(crate) async fn work(shared: Arc<Shared>, name: String) {
     let stopping = shared.tasks.stopping().clone();
     loop {
+        let visibility = shared.limits.visibility;
         let request = LeaseRequest { worker: name.clone(), count: 1, wait: WAIT, visibility };
         let leased = tokio::select! {
             biased;
@@ -34,7 +38,7 @@ pub(crate) async fn work(shared: Arc<Shared>, name: String, visibility: Duration
         match leased {
             Ok(jobs) => {
                 for job in jobs {
-                    attempt(&shared, job, visibility).await;
+                    attempt(&shared, job).await;
                 }
             }
             Err(error) => {
@@ -57,63 +61,105 @@ pub(crate) async fn listen_for_cancellations(shared: Arc<Shared>) {
     }
 }
 
-async fn attempt(shared: &Shared, leased: Leased, visibility: Duration) {
-    let Leased { job, lease, .. } = leased;
-    let worked = {
-        let work = execute(shared, &job.execution_id);
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                worked = &mut work => break worked,
-                () = tokio::time::sleep(visibility / 3) => keep(shared, &lease, visibility).await,
-            }
-        }
+async fn attempt(shared: &Shared, leased: Leased) {
+    let Leased { job, lease, delivery } = leased;
+    let id = &job.execution_id;
+    let work = AssertUnwindSafe(execute(shared, id)).catch_unwind();
+    let worked = tokio::select! {
+        worked = work => worked.unwrap_or_else(|_| Err(Error::unexpected("a worker panicked"))),
+        () = keep(shared, &lease) => Err(Error::conflict("the lease was lost")),
     };
     let settled = match worked {
         Ok(()) => shared.ports.queue.complete(lease).await,
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            tracing::warn!(execution_id = %job.execution_id, error = ?error, "handing the job back");
-            shared.ports.queue.release(lease, Redelivery::Now).await
+        Err(error) if error.kind() == ErrorKind::Unavailable && delivery <= shared.limits.max_retries => {
+            tracing::warn!(execution_id = %id, delivery, error = ?error, "the job is tried again later");
+            shared.ports.queue.release(lease, again(shared, delivery)).await
         }
         Err(error) => {
-            tracing::error!(execution_id = %job.execution_id, error = ?error, "the job is given up");
+            tracing::error!(execution_id = %id, delivery, error = ?error, "the job is given up");
+            give_up(shared, id).await;
             shared.ports.queue.release(lease, Redelivery::Dead(error.to_string())).await
         }
     };
     if let Err(error) = settled {
-        tracing::warn!(execution_id = %job.execution_id, error = ?error, "the job could not be settled");
+        tracing::warn!(execution_id = %id, error = ?error, "the job could not be settled");
     }
 }
 
-async fn keep(shared: &Shared, lease: &Lease, visibility: Duration) {
-    if let Err(error) = shared.ports.queue.extend(lease, visibility).await {
-        tracing::warn!(execution_id = %lease.execution_id(), error = ?error, "the lease could not be extended");
+/// Says that the worker is alive, until the lease is somebody else's. It is polled beside the work, not between its steps.
+async fn keep(shared: &Shared, lease: &Lease) {
+    loop {
+        tokio::time::sleep(shared.limits.visibility / 3).await;
+        match shared.ports.queue.extend(lease, shared.limits.visibility).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => return,
+            Err(error) => tracing::warn!(error = ?error, "the lease could not be extended"),
+            Ok(()) => {}
+        }
     }
+}
+
+/// Doubling pauses, so that a store that is away is not stormed.
+fn again(shared: &Shared, delivery: u32) -> Redelivery {
+    let pause = Duration::from_secs(1 << delivery.saturating_sub(1).min(6)).min(LONGEST_PAUSE);
+    let longest = shared.ports.queue.capability().longest_delay;
+    if longest.is_zero() { Redelivery::Now } else { Redelivery::After(pause.min(longest)) }
+}
+
+/// A job that is given up leaves no execution behind that waits for ever.
+async fn give_up(shared: &Shared, id: &ExecutionId) {
+    let ended = async {
+        match find(shared, id).await? {
+            Some(execution) if !execution.status.is_final() => {
+                let outcome = failed("the execution was given up after repeated faults");
+                end_unrun(&shared.ports, &execution, outcome).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    };
+    if let Err(error) = ended.await {
+        tracing::error!(execution_id = %id, error = ?error, "a given-up execution could not be ended");
+    }
+}
+
+async fn find(shared: &Shared, id: &ExecutionId) -> Result<Option<Execution>> {
+    shared.ports.persistence.executions().get(id, &Principal::system().visibility()).await
 }
 
 /// Runs a queued execution. One that ended meanwhile needs nothing more.
-async fn execute(shared: &Shared, id: &agent_gateway_core::id::ExecutionId) -> Result<()> {
-    let executions = shared.ports.persistence.executions();
-    let Some(mut execution) = executions.get(id, &Principal::system().visibility()).await? else {
+async fn execute(shared: &Shared, id: &ExecutionId) -> Result<()> {
+    // The place is taken first, so that a cancellation from here on finds it.
+    let seat = shared.running.work(id);
+    let Some(mut execution) = find(shared, id).await? else {
         return Err(Error::not_found("the queue names an execution that is not stored").with("execution", id));
     };
     if execution.status.is_final() {
         return Ok(());
     }
+    if execution.fence > Fence::NONE && has_called_tools(shared, &execution).await? {
+        let outcome = failed("the execution was cut off after it had called tools, and is not run again");
+        return end_unrun(&shared.ports, &execution, outcome).await.map(drop);
+    }
     let fence = execution.fence.next();
     let start = Transition::Start { fence, at: shared.ports.clock.now() };
+    let executions = shared.ports.persistence.executions();
     if let Advanced::Refused { .. } = executions.advance(id, execution.fence, &start).await? {
         return Ok(());
     }
     execution.fence = fence;
     let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
-        return finish_unrun(shared, &execution, gone(&execution)).await;
+        let outcome = failed("the agent of this execution is no longer served");
+        return end_unrun(&shared.ports, &execution, outcome).await.map(drop);
     };
-    let seat = shared.running.enter(id.clone(), &shared.cancel_all);
     let span = info_span!("execution", %id);
     run(&shared.ports, &shared.recipe, plan, &execution, &seat).instrument(span).await.map(drop)
 }
 
-fn gone(execution: &Execution) -> Outcome {
-    Outcome::new(StopReason::Error, "", Usage::default()).error(agent_gone(execution).message())
+/// Whether an earlier attempt got as far as its tools. Their effects must not happen twice.
+async fn has_called_tools(shared: &Shared, execution: &Execution) -> Result<bool> {
+    let log = log(&shared.ports, execution).await?;
+    Ok(log.iter().any(|entry| match &entry.event {
+        LogEvent::ModelTurn(turn) => !turn.tool_calls.is_empty(),
+        LogEvent::ToolStarted { .. } | LogEvent::ToolTurn(_) => true,
+        _ => false,
+    }))
 }

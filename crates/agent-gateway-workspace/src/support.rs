@@ -53,7 +53,6 @@ pub(crate) const CONFIG: &[Unsupported] = &[
     later("queue.stream_key"),
     later("queue.queue_name"),
     later("queue.consumer_group"),
-    later("queue.max_retries"),
     later("queue.default_execution_mode"),
     later_unless_off("scheduler", "scheduler.enabled"),
     later("context_retrieval.retriever_timeout_seconds"),

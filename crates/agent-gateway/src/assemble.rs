@@ -101,13 +101,10 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     let recipe = recipe(&choices, &config, model.0.clone(), &tools);
     let source: Arc<dyn DefinitionSource> =
         Arc::new(Workspace::new(choices.workspace.clone(), vars).with_tools(config.tools));
-    let snapshot = match source.read().await {
-        Ok(definitions) => Snapshot::new(definitions, &recipe),
-        Err(error) => {
-            findings.push(Diagnostic::error("", error.to_string()));
-            Snapshot::default()
-        }
-    };
+    let snapshot = Snapshot::read(&*source, &recipe).await.unwrap_or_else(|error| {
+        findings.push(Diagnostic::error("", error.to_string()));
+        Snapshot::default()
+    });
     findings.extend(answerer.check(&snapshot, &model.0));
     let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools };
     Plan { choices, config, snapshot, model, auth, findings, parts }
@@ -312,10 +309,11 @@ impl Plan {
         let limits = Limits {
             max_running: self.config.server.max_connections.max(1),
             workers: self.config.queue.workers.max(1),
+            max_retries: self.config.queue.max_retries,
             visibility: Duration::from_secs(self.config.queue.visibility_timeout_s.max(1)),
             drain: Duration::from_secs(self.config.queue.drain_timeout_s),
         };
-        let runtime = Runtime::start(ports, self.parts.recipe, authenticator, limits).await?;
+        let runtime = Runtime::start(ports, self.parts.recipe, self.snapshot, authenticator, limits);
         Ok(Gateway::new(runtime, self.config, reload, info, self.parts.tools)?)
     }
 }

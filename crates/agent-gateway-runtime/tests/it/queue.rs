@@ -2,8 +2,9 @@
 use agent_gateway_core::{
     agent::ExecutionMode,
     clock::{Clock, SystemClock},
-    execution::{Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, Mode, Transition},
-    id::{AgentId, ExecutionId},
+    execution::{Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, Mode, ModelTurn, Transition},
+    id::{AgentId, ExecutionId, ModelName},
+    message::TokenUsage,
     ports::{
         persistence::PersistenceBackend,
         queue::{ExecutionQueue, Job},
@@ -53,21 +54,48 @@ async fn a_queued_execution_can_be_cancelled_while_it_runs() {
     assert_eq!(world.ended(&queued.id).await.status, ExecutionStatus::Cancelled);
 }
 
-#[tokio::test]
-async fn a_second_attempt_writes_behind_the_log_of_the_first() {
-    let world = World::helper([Reply::text("second")]).await;
+/// Leaves an execution as a worker does that died after it had recorded `event`, and hands it out again.
+async fn cut_off(world: &World, event: LogEvent) -> ExecutionId {
     let executions = world.store.executions();
     let (id, now) = (ExecutionId::generate(), SystemClock.now());
     let execution = Execution::new(id.clone(), AgentId::new("helper").unwrap(), "hello", now);
     executions.create(&execution).await.unwrap();
     let start = Transition::Start { fence: Fence(1), at: now };
     executions.advance(&id, Fence::NONE, &start).await.unwrap();
-    let event = LogEvent::ToolStarted { call_id: "c".into(), name: "t".into() };
     let left = LogEntry { sequence: Cursor(1), at: now, event };
     executions.append(&id, Fence(1), &[left]).await.unwrap();
     world.queue.enqueue(&Job::new(id.clone(), now)).await.unwrap();
+    id
+}
+
+async fn kinds(world: &World, id: &ExecutionId) -> Vec<&'static str> {
+    world.log(id).await.iter().map(|entry| entry.event.kind()).collect()
+}
+
+#[tokio::test]
+async fn a_second_attempt_writes_behind_the_log_of_the_first() {
+    let world = World::helper([Reply::text("second")]).await;
+    let turn = ModelTurn {
+        model: ModelName::new("scripted/one").unwrap(),
+        text: "first".into(),
+        tool_calls: Vec::new(),
+        tokens: TokenUsage::default(),
+        cost_usd: None,
+        duration_ms: 1,
+    };
+    let id = cut_off(&world, LogEvent::ModelTurn(turn)).await;
     let ended = world.ended(&id).await;
     assert_eq!((ended.status, ended.fence), (ExecutionStatus::Completed, Fence(2)));
-    let kinds: Vec<_> = world.log(&id).await.iter().map(|entry| entry.event.kind()).collect();
-    assert_eq!(kinds, ["tool_started", "model_turn", "finished"]);
+    assert_eq!(kinds(&world, &id).await, ["model_turn", "model_turn", "finished"]);
+}
+
+#[tokio::test]
+async fn what_had_called_tools_is_not_run_again() {
+    let world = World::helper([Reply::text("never")]).await;
+    let id = cut_off(&world, LogEvent::ToolStarted { call_id: "c".into(), name: "t".into() }).await;
+    let ended = world.ended(&id).await;
+    assert_eq!(ended.status, ExecutionStatus::Failed);
+    assert!(ended.error.unwrap().contains("cut off"));
+    assert_eq!(kinds(&world, &id).await, ["tool_started", "finished"]);
+    assert!(world.model.requests().is_empty());
 }

@@ -1,15 +1,21 @@
 //! Admission, and the record of a run that was waited for.
+use std::sync::Arc;
+
 use agent_gateway_core::{
-    ErrorKind,
+    ErrorKind, Result,
     agent::{AgentScope, Availability},
-    execution::{ExecutionQuery, ExecutionStatus, LogEvent},
+    capability::ModelCapability,
+    execution::{ExecutionQuery, ExecutionStatus, LogEvent, StopReason},
+    id::ModelName,
     page::PageRequest,
+    ports::model::{LanguageModel, ModelEvent, ModelRequest},
 };
-use agent_gateway_runtime::{MAX_MESSAGE_CHARS, Refusal};
-use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
+use agent_gateway_runtime::{MAX_MESSAGE_CHARS, Refusal, Submitted};
+use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
+use futures::stream::BoxStream;
 use serde_json::json;
 
-use crate::world::{World, agent, request, user};
+use crate::world::{Source, World, agent, request, user};
 
 #[tokio::test]
 async fn an_answered_request_is_stored_whole() {
@@ -89,5 +95,61 @@ async fn only_the_owner_and_admins_see_an_execution() {
         assert_eq!(executions.workflow(&id, &who).await.unwrap().is_some(), sees, "{name}");
         let listed = executions.list(&ExecutionQuery::default(), &who, PageRequest::default()).await.unwrap();
         assert_eq!(!listed.items.is_empty(), sees, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_tool_is_told_to_the_model_and_one_in_a_model_fails_the_run() {
+    let tool = FnTool::new("explode", |_, _| async { panic!("boom") }).unwrap();
+    let source = Source::default();
+    source.0.lock().unwrap().agents.insert(agent("helper").id, Arc::new(agent("helper")));
+    let replies = [Reply::calls([("explode", json!({}))]), Reply::text("it failed")];
+    let world = World::start(source, ScriptedModel::new(replies), |mut recipe| {
+        recipe.code_tools = vec![Arc::new(tool)];
+        recipe
+    });
+    let world = world.await;
+    assert_eq!(world.finish(request("helper", "hello")).await.outcome.raw_text, "it failed");
+    assert_eq!(world.log_of_last().await, ["model_turn", "tool_turn", "model_turn", "finished"]);
+
+    let gateway = world.with_model(Arc::new(Exploding)).await;
+    let Ok(Submitted::Finished(done)) = gateway.executions().submit(request("helper", "hello")).await else {
+        panic!("it did not run")
+    };
+    assert_eq!(done.outcome.stop_reason, StopReason::Error);
+    assert_eq!(world.stored(&done.execution_id).await.status, ExecutionStatus::Failed);
+}
+
+#[tokio::test]
+async fn over_the_bound_requests_are_busy_and_leave_nothing() {
+    let world = World::helper([Reply::hang(), Reply::text("ok")]).await;
+    let gateway = world.bounded(1).await;
+    let executions = gateway.executions();
+    let mut first = Box::pin(executions.submit(request("helper", "hello")));
+    tokio::select! {
+        _ = &mut first => panic!("the model never answers"),
+        () = world.model.wait_for_requests(1) => {}
+    }
+    assert!(matches!(executions.submit(request("helper", "hello")).await, Err(Refusal::Busy)));
+    drop(first);
+    world.model.wait_for_dropped(1).await;
+    // The seat is free once the cancelled run is recorded.
+    while matches!(executions.submit(request("helper", "hello")).await, Err(Refusal::Busy)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A model that panics.
+#[derive(Debug)]
+struct Exploding;
+
+#[async_trait::async_trait]
+impl LanguageModel for Exploding {
+    fn capability(&self, _: &ModelName) -> ModelCapability {
+        ModelCapability::new("exploding")
+    }
+
+    async fn stream(&self, _: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
+        panic!("boom")
     }
 }

@@ -5,18 +5,22 @@ use agent_gateway_core::{
     Result,
     agent::AgentDefinition,
     definitions::Definitions,
-    execution::{Cursor, Execution, ExecutionRequest, LogEntry, Origin},
+    execution::{Cursor, Execution, ExecutionQuery, ExecutionRequest, LogEntry, Origin},
     id::{AgentId, ExecutionId, ModelName, UserId},
     in_process::{InProcessQueue, InProcessStore},
+    page::PageRequest,
     ports::{
         definition::DefinitionSource,
+        model::LanguageModel,
         persistence::PersistenceBackend,
         tool::{Tool, ToolFactory},
     },
     principal::{AuthMethod, Principal, Scopes},
     tool::ToolDefinition,
 };
-use agent_gateway_runtime::{Authenticator, Completed, Gateway, Limits, Ports, Recipe, Refusal, Submitted};
+use agent_gateway_runtime::{
+    Authenticator, Completed, Gateway, Limits, Ports, Recipe, Refusal, Snapshot, Submitted,
+};
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
 
@@ -85,8 +89,36 @@ impl World {
         let ports =
             Ports::open(Arc::new(source.clone()), model.clone(), store.clone(), queue.clone()).await.unwrap();
         let recipe = change(Recipe::new(ModelName::new("scripted/one").unwrap(), Arc::new(NoFiles)));
-        let gateway = Gateway::start(ports, recipe, Authenticator::open(), Limits::default()).await.unwrap();
+        let snapshot = Snapshot::read(&source, &recipe).await.unwrap();
+        let gateway = Gateway::start(ports, recipe, snapshot, Authenticator::open(), Limits::default());
         Self { gateway, model, store, queue, source }
+    }
+
+    /// Another gateway on the same store, with another model.
+    pub(crate) async fn with_model(&self, model: Arc<dyn LanguageModel>) -> Gateway {
+        self.second(model, Limits::default()).await
+    }
+
+    /// Another gateway on the same store, with room for so many callers.
+    pub(crate) async fn bounded(&self, most: usize) -> Gateway {
+        self.second(self.model.clone(), Limits { max_running: most, ..Limits::default() }).await
+    }
+
+    async fn second(&self, model: Arc<dyn LanguageModel>, limits: Limits) -> Gateway {
+        let queue = Arc::new(InProcessQueue::default());
+        let ports =
+            Ports::open(Arc::new(self.source.clone()), model, self.store.clone(), queue).await.unwrap();
+        let recipe = Recipe::new(ModelName::new("scripted/one").unwrap(), Arc::new(NoFiles));
+        let snapshot = Snapshot::read(&self.source, &recipe).await.unwrap();
+        Gateway::start(ports, recipe, snapshot, Authenticator::open(), limits)
+    }
+
+    /// The kinds of the entries in the log of the last execution.
+    pub(crate) async fn log_of_last(&self) -> Vec<&'static str> {
+        let everything = Principal::system().visibility();
+        let query = ExecutionQuery::default();
+        let page = self.store.executions().list(&query, &everything, PageRequest::first(1)).await.unwrap();
+        self.log(&page.items[0].id).await.iter().map(|entry| entry.event.kind()).collect()
     }
 
     pub(crate) async fn helper(replies: impl IntoIterator<Item = Reply>) -> Self {

@@ -182,22 +182,32 @@ async fn only_the_few_and_the_named_variables_reach_a_handler() {
 #[tokio::test]
 async fn tools_do_not_share_processes_and_one_tool_keeps_its_own() {
     let (one, other) = (Bench::new(), Bench::new());
-    let code = "import os\ndef handle(arguments, context): return [os.getpid(), os.getcwd()]\n";
+    let code = "import os\ndef handle(arguments, context): return os.getpid()\n";
     let first = one.python(code);
     other.write("handler.py", code);
     let handler = Handler::Python(other.process(&["handler.py"]));
     let second = one.build(handler).unwrap();
     let (a, b) = (value(&first, json!({})).await, value(&second, json!({})).await);
-    assert_ne!(a[0], b[0]);
-    assert_eq!(a[1], json!(one.folder.path().canonicalize().unwrap()));
+    assert_ne!(a, b);
     // Built anew, as by a reload.
     let rebuilt = one.python_as_it_is();
-    assert_eq!(value(&rebuilt, json!({})).await[0], a[0]);
+    assert_eq!(value(&rebuilt, json!({})).await, a);
 }
 
 #[tokio::test]
-async fn twenty_calls_share_two_workers() {
+async fn relative_paths_begin_where_the_gateway_runs_and_imports_beside_the_handler() {
     let bench = Bench::new();
+    let tool = bench.python(
+        "import os, sys\ndef handle(arguments, context):\n    \
+         return [os.getcwd(), sys.path[0], open('Cargo.toml').read().count('agent-gateway-tools') > 0]\n",
+    );
+    let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+    assert_eq!(value(&tool, json!({})).await, json!([here, bench.folder.path(), true]));
+}
+
+#[tokio::test]
+async fn twenty_calls_of_one_tool_share_three_quarters_of_the_workers() {
+    let bench = Bench::with(FileToolSettings { python_workers: 4, ..settings() });
     let tool = bench.python(
         "import os, time\ndef handle(arguments, context):\n    time.sleep(0.02)\n    \
          return [arguments['n'], os.getpid()]\n",
@@ -211,7 +221,7 @@ async fn twenty_calls_share_two_workers() {
     let numbers: Vec<_> = answers.iter().map(|answer| answer[0].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..20).collect::<Vec<_>>());
     let workers: std::collections::BTreeSet<_> = answers.iter().map(|answer| answer[1].as_u64()).collect();
-    assert_eq!(workers.len(), 2, "{workers:?}");
+    assert_eq!(workers.len(), 3, "{workers:?}");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::support::{Bench, MEBIBYTE, call, context, error, eventually, map, pid
 fn faulty(bench: &Bench, body: &str) -> Arc<dyn Tool> {
     let body = body.replace('\n', "\n        ");
     bench.python(&format!(
-        "import os, signal, subprocess, sys, time\ndef handle(arguments, context):\n    if 'fault' in arguments:\n        \
+        "import os, signal, subprocess, sys, time\nHERE = os.path.dirname(__file__)\ndef handle(arguments, context):\n    if 'fault' in arguments:\n        \
          {body}\n    return os.getpid()\n"
     ))
 }
@@ -98,12 +98,57 @@ async fn secrets_in_an_exception_do_not_reach_the_model() {
 }
 
 #[tokio::test]
+async fn a_variable_that_the_tool_does_not_name_gets_the_operator_a_hint() {
+    let hint = "the handler sees only the variables that TOOL.md names under `env`";
+    let bench = Bench::new();
+    for (body, is_about_variables) in [
+        ("os.environ['API_TOKEN']", true),
+        ("os.environ.pop('API_TOKEN')", true),
+        ("{}['API_TOKEN']", false),
+        ("raise KeyError('API_TOKEN')", false),
+    ] {
+        let tool = faulty(&bench, body);
+        let before = value(&tool, json!({})).await;
+        let error = fault(&tool).await;
+        assert_eq!(error.message(), "the tool `probe` failed: KeyError: 'API_TOKEN'", "{body}");
+        assert_eq!(error.to_string().contains(hint), is_about_variables, "{body}: {error}");
+        assert_eq!(value(&tool, json!({})).await, before, "it does not cost the worker");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_hangs_leaves_a_worker_to_the_others() {
+    let bench = Bench::with(FileToolSettings { python_workers: 4, ..settings() });
+    let hanging =
+        faulty(&bench, "print(os.getpid(), file=open(f'{HERE}/pids', 'a'), flush=True)\ntime.sleep(1000)");
+    let calls = (0..20).map(|_| {
+        let tool = Arc::clone(&hanging);
+        async move { drop(call(&tool, json!({"fault": true})).await) }
+    });
+    let calls = tokio::task::JoinSet::from_iter(calls);
+    let started = pids(&bench.path("pids"), 3).await;
+    let other = Bench::new();
+    other.write("handler.py", "def handle(arguments): return 'here'\n");
+    let other = bench.build(Handler::Python(other.process(&["handler.py"]))).unwrap();
+    for _ in 0..3 {
+        let answer = timeout(Duration::from_secs(10), value(&other, json!({}))).await;
+        assert_eq!(answer.expect("the other tool does not wait"), json!("here"));
+    }
+    // Built anew, as by a reload, it has no more of them.
+    let rebuilt = bench.python_as_it_is();
+    assert!(timeout(Duration::from_millis(300), call(&rebuilt, json!({}))).await.is_err());
+    assert_eq!(pids(&bench.path("pids"), 3).await, started);
+    drop(calls);
+    assert!(value(&hanging, json!({})).await.is_u64(), "the turns come back");
+}
+
+#[tokio::test]
 async fn a_hanging_handler_is_killed_with_its_children() {
     let mut bench = Bench::new();
     let file = bench.path("pids");
     let tool = faulty(
         &bench,
-        "child = subprocess.Popen(['sleep', '1000'])\nopen('pids', 'w').write(f'{os.getpid()}\\n{child.pid}\\n')\n\
+        "child = subprocess.Popen(['sleep', '1000'])\nopen(f'{HERE}/pids', 'w').write(f'{os.getpid()}\\n{child.pid}\\n')\n\
          while True: pass",
     );
     let before = value(&tool, json!({})).await;
@@ -223,7 +268,7 @@ async fn dropping_the_call_kills_what_it_started() {
     let file = bench.path("pids");
     let tool = faulty(
         &bench,
-        "child = subprocess.Popen(['sleep', '1000'])\nopen('pids', 'w').write(f'{os.getpid()}\\n{child.pid}\\n')\n\
+        "child = subprocess.Popen(['sleep', '1000'])\nopen(f'{HERE}/pids', 'w').write(f'{os.getpid()}\\n{child.pid}\\n')\n\
          time.sleep(1000)",
     );
     let arguments = map(json!({"fault": true}));
@@ -244,7 +289,7 @@ async fn dropping_the_call_kills_what_it_started() {
 #[tokio::test]
 async fn waiting_for_a_worker_counts_as_time_of_the_call() {
     let mut bench = Bench::with(FileToolSettings { python_workers: 1, ..settings() });
-    let tool = faulty(&bench, "open('busy', 'w').close()\ntime.sleep(1000)");
+    let tool = faulty(&bench, "open(f'{HERE}/busy', 'w').close()\ntime.sleep(1000)");
     let busy = {
         let tool = Arc::clone(&tool);
         tokio::task::JoinSet::from_iter([async move { drop(call(&tool, json!({"fault": true})).await) }])
@@ -274,7 +319,7 @@ async fn idle_workers_go() {
 async fn shutdown_ends_calls_and_processes() {
     let bench = Bench::new();
     let file = bench.path("pids");
-    let tool = faulty(&bench, "open('pids', 'w').write(f'{os.getpid()}\\n')\ntime.sleep(1000)");
+    let tool = faulty(&bench, "open(f'{HERE}/pids', 'w').write(f'{os.getpid()}\\n')\ntime.sleep(1000)");
     let idle = value(&tool, json!({})).await.as_i64().unwrap();
     let other = {
         let tool = Arc::clone(&tool);
@@ -294,7 +339,7 @@ async fn a_worker_does_not_outlive_the_gateway() {
     let file = bench.path("pids");
     faulty(
         &bench,
-        "child = subprocess.Popen(['sleep', '1000'])\nopen('pids', 'w').write(f'{os.getpid()}\\n{child.pid}\\n')\n\
+        "child = subprocess.Popen(['sleep', '1000'])\nopen(f'{HERE}/pids', 'w').write(f'{os.getpid()}\\n{child.pid}\\n')\n\
          while True: pass",
     );
     let mut worker = Command::new("python3")

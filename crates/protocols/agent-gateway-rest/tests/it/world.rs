@@ -21,7 +21,7 @@ use agent_gateway_core::{
     tool::{Handler, ToolDefinition, ToolSource, ToolSpec},
 };
 use agent_gateway_rest::{RestOptions, router};
-use agent_gateway_runtime::{Authenticator, Gateway, Limits, Ports, Recipe};
+use agent_gateway_runtime::{Authenticator, Gateway, Limits, Ports, Recipe, Snapshot};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use async_trait::async_trait;
 use axum::{
@@ -96,8 +96,9 @@ impl Setup {
         );
         let mut recipe = Recipe::new(ModelName::new("scripted/one").unwrap(), Arc::new(NoFactory));
         recipe.code_tools = vec![Arc::new(FnTool::text("clock", "noon").unwrap())];
-        let gateway =
-            Gateway::start(ports.await.unwrap(), recipe, self.authenticator, self.limits).await.unwrap();
+        let ports = ports.await.unwrap();
+        let snapshot = Snapshot::read(&*source, &recipe).await.unwrap();
+        let gateway = Gateway::start(ports, recipe, snapshot, self.authenticator, self.limits);
         let app = router(&gateway, &self.options).unwrap();
         World { gateway, model: self.model, source, app }
     }

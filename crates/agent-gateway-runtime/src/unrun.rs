@@ -1,0 +1,53 @@
+//! Ending an execution that nobody here runs.
+use agent_gateway_core::{
+    Result,
+    execution::{
+        Advanced, Cursor, Execution, ExecutionStatus, LogEntry, LogEvent, Outcome, StopReason, Transition,
+        Usage,
+    },
+};
+
+use crate::Ports;
+
+/// Ends it, unless it moved on meanwhile. Whoever else runs it cannot write from this moment on: the end is written under a
+/// fence of its own.
+pub(crate) async fn end_unrun(ports: &Ports, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
+    let (executions, at) = (ports.persistence.executions(), ports.clock.now());
+    let mut fence = execution.fence;
+    if execution.status == ExecutionStatus::Running {
+        fence = fence.next();
+        let takeover =
+            executions.advance(&execution.id, execution.fence, &Transition::Start { fence, at }).await?;
+        if let Advanced::Refused { .. } = takeover {
+            return Ok(takeover);
+        }
+    }
+    let sequence = end_of_log(ports, execution).await?.next();
+    let entry = LogEntry { sequence, at, event: LogEvent::Finished(outcome.clone()) };
+    let change = Transition::Finish { outcome: Box::new(outcome), entries: vec![entry], at };
+    executions.advance(&execution.id, fence, &change).await
+}
+
+/// The outcome of an execution that failed before it ran, or instead of running again.
+pub(crate) fn failed(sentence: &str) -> Outcome {
+    Outcome::new(StopReason::Error, "", Usage::default()).error(sentence)
+}
+
+/// Where the log ends: a later attempt writes behind it.
+pub(crate) async fn end_of_log(ports: &Ports, execution: &Execution) -> Result<Cursor> {
+    Ok(log(ports, execution).await?.last().map_or(Cursor::START, |entry| entry.sequence))
+}
+
+/// The whole log. It is bounded by the limits of a run.
+pub(crate) async fn log(ports: &Ports, execution: &Execution) -> Result<Vec<LogEntry>> {
+    const PAGE: u32 = 500;
+    let mut entries: Vec<LogEntry> = Vec::new();
+    loop {
+        let after = entries.last().map_or(Cursor::START, |entry| entry.sequence);
+        let page = ports.persistence.executions().log(&execution.id, after, PAGE).await?;
+        if page.is_empty() {
+            return Ok(entries);
+        }
+        entries.extend(page);
+    }
+}
