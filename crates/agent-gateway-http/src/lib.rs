@@ -31,6 +31,7 @@ mod routes;
 mod slash;
 
 // The server.
+mod local;
 mod serve;
 
 pub use access::{Access, Listing, RouteInfo};
@@ -39,6 +40,7 @@ pub use error::{ApiError, ErrorBody, ErrorMember, FieldErrorBody};
 pub use fields::{Fields, Problem, Problems};
 pub use guard::Caller;
 pub use handles::Handles;
+pub use local::local_only;
 pub use operation::{Operation, Tag};
 pub use options::HttpOptions;
 pub use path::{DottedWord, PathId, PathRule, Word};

@@ -51,7 +51,11 @@ impl ServeOptions {
     /// The limits of a configuration.
     #[must_use]
     pub fn from_config(config: &GatewayConfig) -> Self {
-        Self { max_connections: config.server.max_connections, ..Self::default() }
+        Self {
+            max_connections: config.server.max_connections,
+            drain: Duration::from_secs(config.queue.drain_timeout_s),
+            ..Self::default()
+        }
     }
 }
 

@@ -35,8 +35,12 @@ impl Gateway {
         stop: impl Future<Output = ()> + Send + 'static,
         bound: impl FnOnce(SocketAddr) + Send,
     ) -> Result<()> {
+        let mut router = self.router();
         if self.runtime.authenticator().is_open() {
             refuse_exposed(&self.config, address)?;
+            if !self.config.server.allow_unauthenticated {
+                router = agent_gateway_http::local_only(router);
+            }
         }
         let failed = |error: std::io::Error| {
             Error::misconfigured(format!("cannot listen on {address}: {error}; choose another host or port"))
@@ -44,7 +48,12 @@ impl Gateway {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
         bound(listener.local_addr().map_err(failed)?);
         let options = agent_gateway_http::ServeOptions::from_config(&self.config);
-        agent_gateway_http::serve(listener, self.router(), options, stop).await;
+        let runtime = self.runtime.clone();
+        let stop = async move {
+            stop.await;
+            runtime.stop_intake();
+        };
+        agent_gateway_http::serve(listener, router, options, stop).await;
         self.shutdown().await
     }
 }

@@ -33,10 +33,18 @@ pub(crate) async fn invoke(args: Invoke) -> Result<ExitCode> {
         .use_memory_queue()
         .build()
         .await?;
-    let done =
-        gateway.invoke_with(&args.agent, &args.message, input, RunOptions::default(), Origin::Cli).await;
+    let invoked = gateway.invoke_with(&args.agent, &args.message, input, RunOptions::default(), Origin::Cli);
+    let done = tokio::select! {
+        done = invoked => Some(done),
+        // Dropping the call cancels the execution, its model call and its tools.
+        () = agent_gateway::shutdown_signal() => None,
+    };
     let known: Vec<String> = gateway.snapshot().agents().map(|agent| agent.id.to_string()).collect();
     gateway.shutdown().await?;
+    let Some(done) = done else {
+        output::note("interrupted: the execution was cancelled");
+        return Ok(ExitCode::from(4));
+    };
     let execution = match done {
         Ok(execution) => execution,
         Err(Refusal::AgentNotFound(id)) => {

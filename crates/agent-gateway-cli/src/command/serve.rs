@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::exists;
 use crate::{
-    args::{LogFormat, Serve},
+    args::{Format, LogFormat, Serve},
     output::{Colour, line, note, paint},
 };
 
@@ -30,14 +30,30 @@ pub(crate) async fn serve(args: &Serve) -> Result<ExitCode> {
     plan.check_exposure(address)?;
     let gateway = plan.start().await?;
     let (persistence, queue) = gateway.backends();
-    let backends = (format!("{} {}", persistence.name, persistence.location), queue.name.to_string());
-    let json = args.json;
-    gateway
-        .run_until(address, agent_gateway::shutdown_signal(), move |bound| {
-            about.print(bound, &backends, json)
-        })
-        .await?;
+    let backends = (format!("{} {}", persistence.name, place(&persistence.location)), queue.name.to_string());
+    let form = if args.json { Format::Json } else { Format::Table };
+    gateway.run_until(address, stop_signal(), move |bound| about.print(bound, &backends, form)).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A path as one that does not depend on where the gateway was started.
+fn place(location: &str) -> String {
+    let is_path = !location.is_empty() && !location.starts_with(':') && !location.contains("://");
+    match std::path::absolute(location) {
+        Ok(path) if is_path => path.display().to_string(),
+        _ => location.to_owned(),
+    }
+}
+
+/// Resolves at the first signal to stop. A second one ends the process at once.
+#[expect(clippy::disallowed_methods, reason = "the second signal must not wait for anything")]
+async fn stop_signal() {
+    agent_gateway::shutdown_signal().await;
+    note("stopping: executions under way may end; a second signal stops them at once");
+    tokio::spawn(async {
+        agent_gateway::shutdown_signal().await;
+        std::process::exit(130);
+    });
 }
 
 /// Where to listen. A flag wins over the configuration. Without authentication the configured address gives way to loopback;
@@ -82,8 +98,8 @@ impl About {
         }
     }
 
-    fn print(&self, bound: SocketAddr, backends: &(String, String), json: bool) {
-        if json {
+    fn print(&self, bound: SocketAddr, backends: &(String, String), form: Format) {
+        if form == Format::Json {
             let auth = if self.auth == AuthSummary::Open { "open" } else { "closed" };
             line(serde_json::json!({
                 "url": format!("http://{bound}"), "agents": self.agents, "skills": self.skills, "tools": self.tools,

@@ -71,3 +71,21 @@ async fn a_key_opens_what_its_scopes_say() {
     assert_eq!(listed.0, 403, "{}", listed.1);
     assert_eq!(server.get("/v1/health").await.0, 200, "health is public");
 }
+
+#[tokio::test]
+async fn without_authentication_pages_of_other_hosts_are_refused() {
+    let workspace = Workspace::helper();
+    let server = workspace.serve(|_| ());
+    let url = server.url("/v1/agents/helper/invoke");
+    let ask = |name: &'static str, value: &'static str| {
+        answer(client().post(&url).header(name, value).json(&json!({"message": "hi"})))
+    };
+    for (name, value) in [("host", "evil.example"), ("origin", "http://evil.example"), ("origin", "null")] {
+        let (status, body) = ask(name, value).await;
+        assert_eq!((status, &body["error"]["code"]), (403, &json!("forbidden")), "{name}: {value}: {body}");
+    }
+    for (name, value) in [("host", "localhost:8000"), ("origin", "http://localhost:3000"), ("accept", "*/*")]
+    {
+        assert_eq!(ask(name, value).await.0, 200, "{name}: {value}");
+    }
+}

@@ -39,10 +39,17 @@ async fn every_misbehaviour_is_a_recorded_failure_with_its_reason() {
         );
         assert!(stored["completed_at"].is_string(), "{name}: {stored}");
     }
+    model.reply(Reply::cut_after(0)).reply(Reply::cut_after(0)).reply(Reply::cut_after(0));
+    assert_eq!(
+        server.invoke("helper", "hi").await.1["status"],
+        "failed",
+        "a server that hangs up without a word"
+    );
     model.reply(Reply::hang());
     let body = json!({"message": "hi", "options": {"timeout_ms": 1000}});
     let (status, body) = server.post("/v1/agents/helper/invoke", &body).await;
     assert_eq!((status, &body["status"]), (200, &json!("timeout")), "{body}");
+    assert!(body["error"].as_str().unwrap().contains("while it waited for the model"), "{body}");
     model.reply(Reply::text("well again"));
     assert_eq!(server.invoke("helper", "hi").await.1["result"]["raw_text"], "well again");
 }
