@@ -18,6 +18,7 @@ pub mod tool;
 // What tests of the machine need.
 pub mod model_server;
 pub mod scripted;
+pub mod skip;
 
 // What the suites must find.
 pub mod saboteur;

@@ -1,6 +1,7 @@
 //! Any other program: one JSON object on stdin, one JSON value on stdout.
 use std::{
-    collections::BTreeMap, ffi::OsStr, fmt, io, path::PathBuf, pin::pin, process::ExitStatus, time::Duration,
+    collections::BTreeMap, ffi::OsStr, fmt, io, path::PathBuf, pin::pin, process::ExitStatus, sync::Arc,
+    time::Duration,
 };
 
 use agent_gateway_core::{
@@ -23,6 +24,7 @@ use crate::{
     process::{BaseEnvironment, Group, Launch, Noise, Started, describe},
     program::{find, from_root},
     supervise::{House, deadline},
+    turns::Turns,
     words::{LONGEST_ANSWER, last_line, log_printed, redact},
 };
 
@@ -38,6 +40,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A tool whose handler is a program.
 pub(crate) struct CommandTool {
+    id: String,
     spec: ToolSpec,
     program: PathBuf,
     arguments: Vec<String>,
@@ -46,6 +49,7 @@ pub(crate) struct CommandTool {
     kibibytes: String,
     timeout: Duration,
     base: BaseEnvironment,
+    turns: Arc<Turns<String>>,
     house: House,
 }
 
@@ -76,6 +80,7 @@ impl CommandTool {
         definition: &ToolDefinition,
         handler: &ProcessHandler,
         base: BaseEnvironment,
+        turns: Arc<Turns<String>>,
         house: House,
     ) -> Result<Self> {
         let directory = from_root(&handler.directory);
@@ -85,6 +90,7 @@ impl CommandTool {
         let program =
             find(name, &directory, base.search()).map_err(|error| error.with("tool", &definition.id))?;
         Ok(Self {
+            id: definition.id.clone(),
             spec: definition.spec.clone(),
             program,
             arguments: arguments.to_vec(),
@@ -96,6 +102,7 @@ impl CommandTool {
             },
             timeout: handler.timeout,
             base,
+            turns,
             house,
         })
     }
@@ -125,6 +132,14 @@ impl CommandTool {
             Error::invalid(format!("the arguments of `{name}` cannot be written")).caused_by(reason)
         })?;
         let until = deadline(self.timeout);
+        let busy = |_| {
+            let waited = self.timeout;
+            Error::timeout(format!(
+                "the tool `{name}` did not start within {waited:?}: too many calls at once"
+            ))
+        };
+        // Before the group, so that it is another's only when the processes have been killed.
+        let _turn = timeout_at(until, self.turns.next(&self.id)).await.map_err(busy)??;
         let Started { mut group, stdin, stdout, stderr } = self.start()?;
         let noise = Noise::default();
         let talk = talk(&mut group, stdin, stdout, stderr, &input, &noise);

@@ -17,6 +17,7 @@ use crate::{
     program::search_path,
     python::{Pool, PythonTool},
     supervise::House,
+    turns::Turns,
 };
 
 /// How long [`FileTools::shutdown`] waits for killed processes.
@@ -30,6 +31,9 @@ pub struct FileToolSettings {
     /// The most Python workers of the whole gateway; 0 counts as 1. A worker runs one call at a time. One tool has at
     /// most three quarters of them at once, so that calls that hang do not stop other tools.
     pub python_workers: usize,
+    /// The most processes of handlers that are other programs; 0 counts as 1. One tool has at most three quarters of
+    /// them at once; further calls wait, within their time.
+    pub programs: usize,
     /// How many calls a worker makes before another takes its place; 0 counts as 1.
     pub max_calls_per_worker: u64,
     /// How long a worker is kept that nobody needs.
@@ -39,11 +43,13 @@ pub struct FileToolSettings {
 }
 
 impl Default for FileToolSettings {
-    /// 16 workers: handlers mostly wait for others, and a worker starts only when a call needs it.
+    /// 16 workers: handlers mostly wait for others, and a worker starts only when a call needs it. 64 programs: they
+    /// last no longer than their call.
     fn default() -> Self {
         Self {
             python: "python3".to_owned(),
             python_workers: 16,
+            programs: 64,
             max_calls_per_worker: 10_000,
             idle_timeout: Duration::from_secs(300),
             vars: Arc::new(ProcessVars),
@@ -51,7 +57,7 @@ impl Default for FileToolSettings {
     }
 }
 
-/// The file tools of a gateway: one pool of workers and one HTTP client for all of them.
+/// The file tools of a gateway: one pool of workers, one number of programs and one HTTP client for all of them.
 ///
 /// Tools that are built anew of an unchanged definition, as on a reload, go on with the same workers.
 pub struct FileTools {
@@ -59,6 +65,7 @@ pub struct FileTools {
     python: String,
     vars: Arc<dyn Vars>,
     pool: Arc<Pool>,
+    programs: Arc<Turns<String>>,
     clients: Clients,
     house: House,
 }
@@ -77,6 +84,7 @@ impl FileTools {
         let house = House::default();
         Self {
             pool: Pool::new(&settings, base.clone(), house.clone()),
+            programs: Arc::new(Turns::new(settings.programs)),
             clients: Clients::default(),
             base,
             house,
@@ -118,7 +126,8 @@ impl ToolFactory for FileTools {
                 Arc::new(PythonTool::new(definition, handler, &python, pool, house))
             }
             Handler::Command(handler) => {
-                Arc::new(CommandTool::new(definition, handler, self.base.clone(), house)?)
+                let turns = Arc::clone(&self.programs);
+                Arc::new(CommandTool::new(definition, handler, self.base.clone(), turns, house)?)
             }
             Handler::Http(handler) => {
                 Arc::new(HttpTool::new(definition, handler, &*self.vars, &self.clients, house)?)

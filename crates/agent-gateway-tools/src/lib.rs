@@ -21,7 +21,8 @@
 //! # How many run at once
 //! There are at most [`python_workers`](FileToolSettings::python_workers) Python processes. They start when a call needs
 //! one and go when nobody does for [`idle_timeout`](FileToolSettings::idle_timeout). One tool has at most three quarters
-//! of them at a time; its further calls wait, within their time. Programs and HTTP calls have no such limit.
+//! of them at a time; its further calls wait, within their time. The same holds for the
+//! [`programs`](FileToolSettings::programs), which start with each call. HTTP calls have no such limit.
 //!
 //! # What a handler cannot do
 //! A process gets `PATH`, `HOME`, `LANG`, `TMPDIR` and the variables that its tool names, nothing else of the
@@ -53,6 +54,7 @@ mod python;
 mod process;
 mod program;
 mod supervise;
+mod turns;
 mod words;
 
 pub use factory::{FileToolSettings, FileTools};

@@ -1,8 +1,11 @@
 //! The environment of a gateway: the process, then the workspace's `.env`, then that of the working directory.
+mod lines;
+
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use agent_gateway_core::{diagnostic::Diagnostic, vars::Vars};
 
+use self::lines::{Line, Nature, lines};
 use crate::files::{MAX_DEFINITION_BYTES, Refusal, Root};
 
 /// Variables of three sources, the first that has a name wins. It does not change the process.
@@ -56,20 +59,41 @@ fn read(
         Err(Refusal::Missing) => return,
         Err(refusal) => return diagnostics.push(refusal.error(file)),
     };
-    for variable in dotenvy::from_read_iter(text.as_bytes()) {
-        match variable {
-            Ok((name, value)) => {
-                variables.insert(name, value);
+    for Line { number, text, nature } in lines(&text) {
+        // Nothing of the line itself is told: it may be a secret.
+        let mut report = |message: &str, hint: &str| {
+            diagnostics.push(Diagnostic::error(file, message).line(number).hint(hint));
+        };
+        match nature {
+            Nature::Expands => report(
+                "a `$` that is not in single quotes would stand for a variable; this one is left out",
+                "put the value in single quotes",
+            ),
+            Nature::Open => {
+                report("the quotes are never closed", "close them, or put the value in other quotes")
             }
-            // The error holds the line itself, which may be a secret; only its number is told.
-            Err(dotenvy::Error::LineParse(broken, _)) => {
-                let line = text.lines().position(|line| broken.lines().next() == Some(line));
-                let line = line.and_then(|index| u32::try_from(index + 1).ok());
-                let finding = Diagnostic::error(file, "this line is not `NAME=value`");
-                diagnostics.push(finding.line(line).hint("quote values that hold blanks, quotes or `#`"));
-            }
-            Err(_) => diagnostics.push(Diagnostic::error(file, "cannot be read to its end")),
+            Nature::Literal => match assignment(text) {
+                Ok(variable) => variables.extend(variable),
+                Err(Broken) => {
+                    report("this line is not `NAME=value`", "quote values that hold blanks, quotes or `#`");
+                }
+            },
         }
+    }
+}
+
+/// What is not one assignment, and not nothing.
+struct Broken;
+
+/// The variable of a line that holds no live `$`; `None` for a comment.
+fn assignment(text: &str) -> Result<Option<(String, String)>, Broken> {
+    // Without the end of a line, dotenvy takes a blank or a comment at the end for something unfinished.
+    let text = [text.trim_end(), "\n"].concat();
+    let mut found = dotenvy::from_read_iter(text.as_bytes());
+    match (found.next(), found.next()) {
+        (None, _) => Ok(None),
+        (Some(Ok(variable)), None) => Ok(Some(variable)),
+        _ => Err(Broken),
     }
 }
 
@@ -105,5 +129,38 @@ mod tests {
         assert_eq!(diagnostics.len(), 1);
         assert_eq!(diagnostics[0].line, Some(2));
         assert!(!diagnostics[0].to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_value_is_never_completed_from_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        // PATH is set in every process that runs this test.
+        let text = "PART=1\nA=sk-ab$cd\nB=\"x-$PATH\"\nC=${PART}\nD=\"a\nhunter2$PART\"\nE=sk-hunter2$\n\
+                    F='sk-ab$cd'\nG=sk\\$cd\nH=\"sk\\$cd\" # $5\nI='a\n$b'\nJ=last ";
+        std::fs::write(folder.path().join(".env"), text).unwrap();
+        let (env, diagnostics) = Env::load(folder.path(), folder.path(), &MapVars::default());
+        let expected =
+            [("F", "sk-ab$cd"), ("G", "sk$cd"), ("H", "sk$cd"), ("I", "a\n$b"), ("J", "last"), ("PART", "1")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(env.all(), BTreeMap::from(expected));
+        let lines: Vec<_> = diagnostics.iter().map(|finding| (finding.file.as_str(), finding.line)).collect();
+        assert_eq!(lines, [2, 3, 4, 5, 7].map(|line| (".env", Some(line))));
+        for finding in &diagnostics {
+            let shown = finding.to_string();
+            assert_eq!(finding.severity, agent_gateway_core::diagnostic::Severity::Error);
+            assert!(finding.hint.contains("single quotes"), "{shown}");
+            assert!(!shown.contains("sk-") && !shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_broken_behind_its_name_is_found_too() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), "A=1\r\nB=hunter 2\r\nC='3'\r\nD=it's hunter2\r\n")
+            .unwrap();
+        let (env, diagnostics) = Env::load(folder.path(), folder.path(), &MapVars::default());
+        assert_eq!(env.all().into_values().collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(diagnostics.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(2), Some(4)]);
+        assert!(diagnostics.iter().all(|finding| !finding.to_string().contains("hunter")));
     }
 }

@@ -11,6 +11,7 @@ fn json_of(output: &std::process::Output) -> Value {
 
 #[test]
 fn a_new_project_passes_its_check_and_is_listed() {
+    agent_gateway_testkit::needs_python!("commands::a_new_project_passes_its_check_and_is_listed");
     let directory = TempDir::new().unwrap();
     let made = run(&["init", "my-project"], directory.path());
     assert!(made.status.success() && stdout(&made).contains("cd my-project"), "{made:?}");

@@ -146,17 +146,3 @@ pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
-
-/// Says that a test did not run, for `cargo xtask test` to list.
-pub(crate) fn skip(service: &str, test: &str, reason: &str) {
-    use std::io::Write;
-    if let Some(path) = std::env::var_os("AGW_SKIP_LOG") {
-        let mut log = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(log, "skip:{service}:{test}:{reason}").unwrap();
-    }
-    eprintln!("skip:{service}:{test}:{reason}");
-}
-
-pub(crate) fn has_python() -> bool {
-    Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success())
-}

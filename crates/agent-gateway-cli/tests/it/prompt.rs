@@ -2,7 +2,7 @@
 use agent_gateway_testkit::model_server::{ModelServer, Reply};
 use serde_json::{Value, json};
 
-use crate::process::{OPEN, Workspace, has_python, skip};
+use crate::process::{OPEN, Workspace};
 
 const AGENT: &str = "---
 description: Plans
@@ -53,13 +53,7 @@ fn system(request: &Value) -> &str {
 
 #[tokio::test]
 async fn the_request_is_built_as_the_files_say() {
-    if !has_python() {
-        return skip(
-            "python3",
-            "prompt::the_request_is_built_as_the_files_say",
-            "python3 is not on the PATH",
-        );
-    }
+    agent_gateway_testkit::needs_python!("prompt::the_request_is_built_as_the_files_say");
     let model = ModelServer::start().await;
     model.reply(Reply::tool_calls([("zz-sum", json!({"a": 40}))])).reply(Reply::text("42"));
     let workspace = workspace();

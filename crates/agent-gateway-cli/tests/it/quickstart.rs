@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::process::{Server, has_python, skip};
+use crate::process::Server;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -18,13 +18,7 @@ fn serve(directory: &tempfile::TempDir) -> Server {
 
 #[tokio::test]
 async fn the_first_command_answers_the_first_request() {
-    if !has_python() {
-        return skip(
-            "python3",
-            "quickstart::the_first_command_answers_the_first_request",
-            "python3 is not on the PATH",
-        );
-    }
+    agent_gateway_testkit::needs_python!("quickstart::the_first_command_answers_the_first_request");
     let directory = tempfile::TempDir::new().unwrap();
     let server = serve(&directory);
     assert_eq!(server.about["agents"], json!(["assistant", "researcher"]));

@@ -55,7 +55,7 @@ fn a_request_becomes_the_wires_json() {
                     {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":1}"}}]},
                 {"role": "tool", "tool_call_id": "c1", "content": "3"},
                 {"role": "assistant", "content": "so", "tool_calls": [
-                    {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{broken"}}]},
+                    {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"_raw\":\"{broken\"}"}}]},
                 {"role": "assistant", "content": ""},
             ],
             "temperature": 0.5,

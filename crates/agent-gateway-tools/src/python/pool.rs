@@ -1,33 +1,32 @@
 //! The workers of all `handler.py` tools: started when needed, kept warm, bounded in number.
 use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use agent_gateway_core::{Error, Result};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::worker::{Recipe, Worker};
-use crate::{factory::FileToolSettings, process::BaseEnvironment, supervise::House};
+use crate::{
+    factory::FileToolSettings,
+    process::BaseEnvironment,
+    supervise::House,
+    turns::{Turn, Turns},
+};
 
-/// At most `python_workers` processes. Workers of different tools share the number, never a process, and no tool has all
-/// of them: while the calls of one hang, the others go on.
+/// At most `python_workers` processes. Workers of different tools share the number, never a process.
 #[derive(Debug)]
 pub(crate) struct Pool {
     house: House,
     base: BaseEnvironment,
     most: usize,
-    /// Of these, for one tool.
-    most_of_one: usize,
     max_calls: u64,
     idle_for: Duration,
-    turns: Arc<Semaphore>,
+    /// By handler.
+    turns: Turns<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -38,8 +37,6 @@ struct State {
     /// Idle and busy ones.
     alive: usize,
     reaper: Option<AbortOnDropHandle<()>>,
-    /// The turns of each tool, by its handler, as long as a call holds or awaits one.
-    turns_of: HashMap<PathBuf, Weak<Semaphore>>,
 }
 
 #[derive(Debug)]
@@ -51,45 +48,27 @@ struct Idle {
 
 impl Pool {
     pub(crate) fn new(settings: &FileToolSettings, base: BaseEnvironment, house: House) -> Arc<Self> {
-        let most = settings.python_workers.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             house,
             base,
-            most,
-            most_of_one: (most - most.div_ceil(4)).max(1),
+            most: settings.python_workers.max(1),
             max_calls: settings.max_calls_per_worker.max(1),
             idle_for: settings.idle_timeout.max(Duration::from_millis(20)),
-            turns: Arc::new(Semaphore::new(most)),
+            turns: Turns::new(settings.python_workers),
             state: Mutex::default(),
         })
     }
 
-    /// Waits for its turn, and gets a warm worker of this recipe or starts one. First come, first served, among the
-    /// calls of the tool and then among the tools.
+    /// Waits for its turn, and gets a warm worker of this recipe or starts one.
     pub(crate) async fn lease(self: &Arc<Self>, recipe: &Arc<Recipe>) -> Result<Lease> {
-        let closed = |_| Error::unavailable("the gateway is shutting down");
-        // In this order: a call that waits for its own tool takes no place from others.
-        let own = self.turns_of(&recipe.handler).acquire_owned().await.map_err(closed)?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
+        let turn = self.turns.next(&recipe.handler).await?;
         let mut lease =
-            Lease { worker: None, pool: Arc::clone(self), recipe: Arc::clone(recipe), _turns: [own, turn] };
+            Lease { worker: None, pool: Arc::clone(self), recipe: Arc::clone(recipe), _turn: turn };
         lease.worker = self.take_idle(recipe);
         if lease.worker.is_none() {
             lease.worker = Some(self.start(recipe)?);
         }
         Ok(lease)
-    }
-
-    /// By the handler and not by the tool's object, so that a reload does not hand out the same turns again.
-    fn turns_of(&self, handler: &Path) -> Arc<Semaphore> {
-        let mut state = self.lock();
-        if let Some(turns) = state.turns_of.get(handler).and_then(Weak::upgrade) {
-            return turns;
-        }
-        let turns = Arc::new(Semaphore::new(self.most_of_one));
-        state.turns_of.retain(|_, turns| turns.strong_count() > 0);
-        state.turns_of.insert(handler.to_owned(), Arc::downgrade(&turns));
-        turns
     }
 
     fn take_idle(&self, recipe: &Recipe) -> Option<Worker> {
@@ -168,8 +147,8 @@ pub(crate) struct Lease {
     worker: Option<Worker>,
     pool: Arc<Pool>,
     recipe: Arc<Recipe>,
-    // Last: the turns are another's only when the worker is gone or idle.
-    _turns: [OwnedSemaphorePermit; 2],
+    // Last: the turn is another's only when the worker is gone or idle.
+    _turn: Turn,
 }
 
 impl Lease {

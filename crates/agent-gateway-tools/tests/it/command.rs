@@ -3,14 +3,21 @@ use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     ErrorKind,
+    ports::tool::{Tool, ToolFactory},
     secret::Secret,
     tool::{Handler, ToolOutput},
 };
 use serde_json::json;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use agent_gateway_tools::FileToolSettings;
 
 use crate::support::{
-    Bench, MEBIBYTE, SECRET_OF_GATEWAY, call, context, error, eventually, map, pids, runs, value,
+    Bench, MEBIBYTE, SECRET_OF_GATEWAY, call, context, definition, error, eventually, map, pids, runs,
+    settings, value,
 };
 
 #[tokio::test]
@@ -169,10 +176,88 @@ async fn shutdown_ends_programs() {
     let tool = bench.script("#!/bin/sh\necho $$ > pids\nsleep 1000\n");
     let running = {
         let tool = Arc::clone(&tool);
-        tokio::task::JoinSet::from_iter([async move { error(&tool, json!({})).await }])
+        JoinSet::from_iter([async move { error(&tool, json!({})).await }])
     };
     let pid = pids(&bench.path("pids"), 1).await[0];
     timeout(Duration::from_secs(4), bench.tools.shutdown()).await.unwrap();
     assert_eq!(running.join_all().await[0].kind(), ErrorKind::Unavailable);
     eventually("the process is gone", || !runs(pid)).await;
+}
+
+/// Tells its process id, and answers when there is a file `go`.
+const WAITS: &str = "#!/bin/sh\necho $$ >> pids\nwhile [ ! -e go ]; do sleep 0.02; done\necho 1\n";
+
+fn bench_of(programs: usize) -> Bench {
+    Bench::with(FileToolSettings { programs, ..settings() })
+}
+
+/// A tool beside the others of the bench.
+fn neighbour(bench: &Bench, code: &str) -> Arc<dyn Tool> {
+    let mut definition = definition(Handler::Command(bench.process(&["sh", "-c", code])));
+    definition.id = "neighbour".to_owned();
+    bench.tools.build(&definition).unwrap()
+}
+
+/// So many calls at once.
+fn calls(tool: &Arc<dyn Tool>, count: usize) -> JoinSet<serde_json::Value> {
+    let call = |_| {
+        let tool = Arc::clone(tool);
+        async move { value(&tool, json!({})).await }
+    };
+    (0..count).map(call).collect()
+}
+
+#[tokio::test]
+async fn no_more_programs_run_at_once_than_are_allowed() {
+    for allowed in [0, 1] {
+        let bench = bench_of(allowed);
+        let tool = bench.script("#!/bin/sh\nmkdir alone || exit 1\nsleep 0.05\nrmdir alone\necho 1\n");
+        assert_eq!(calls(&tool, 6).join_all().await, vec![json!(1); 6]);
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_place_counts_as_time_of_the_call() {
+    let mut bench = bench_of(1);
+    let running = calls(&bench.script(WAITS), 1);
+    pids(&bench.path("pids"), 1).await;
+    let code = "touch started; echo 2";
+    bench.timeout = Duration::from_millis(200);
+    let late = error(&neighbour(&bench, code), json!({})).await;
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    assert!(late.message().contains("did not start within 200ms"), "{late}");
+    assert!(!bench.path("started").exists());
+
+    bench.timeout = Duration::from_secs(20);
+    let waiting = calls(&neighbour(&bench, code), 1);
+    bench.write("go", "");
+    assert_eq!(running.join_all().await, [json!(1)]);
+    assert_eq!(waiting.join_all().await, [json!(2)]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_gives_its_place_back() {
+    let bench = bench_of(1);
+    let tool = bench.script(WAITS);
+    let mut running = calls(&tool, 1);
+    pids(&bench.path("pids"), 1).await;
+    running.shutdown().await;
+    assert_eq!(value(&neighbour(&bench, "echo 2"), json!({})).await, json!(2));
+}
+
+#[tokio::test]
+async fn programs_that_hang_leave_room_for_other_tools_even_after_a_reload() {
+    let bench = bench_of(4);
+    let mut running = calls(&bench.script(WAITS), 3);
+    let file = bench.path("pids");
+    pids(&file, 3).await;
+    let again = bench.build(Handler::Command(bench.process(&["handler"]))).unwrap();
+    let waiting = calls(&again, 3);
+    assert_eq!(value(&neighbour(&bench, "echo 2"), json!({})).await, json!(2));
+    assert_eq!(pids(&file, 3).await.len(), 3);
+    bench.write("go", "");
+    while let Some(answer) = running.join_next().await {
+        assert_eq!(answer.unwrap(), json!(1));
+    }
+    assert_eq!(waiting.join_all().await, vec![json!(1); 3]);
 }

@@ -28,6 +28,7 @@ async fn without_python_the_answer_says_what_to_install() {
 
 #[tokio::test]
 async fn shutdown_without_anything_started_is_quick() {
+    agent_gateway_testkit::needs_python!("factory::shutdown_without_anything_started_is_quick");
     let bench = Bench::new();
     bench.tools.shutdown().await;
     bench.tools.shutdown().await;

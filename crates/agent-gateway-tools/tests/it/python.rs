@@ -14,6 +14,7 @@ use crate::support::{Bench, SECRET_OF_GATEWAY, call, context, error, map, settin
 
 #[tokio::test]
 async fn a_text_stays_a_text_and_anything_else_is_json() {
+    agent_gateway_testkit::needs_python!("python::a_text_stays_a_text_and_anything_else_is_json");
     let bench = Bench::new();
     let tool = bench.python("def handle(arguments, context):\n    return arguments['give']\n");
     assert_eq!(
@@ -27,6 +28,7 @@ async fn a_text_stays_a_text_and_anything_else_is_json() {
 
 #[tokio::test]
 async fn async_handlers_share_one_event_loop() {
+    agent_gateway_testkit::needs_python!("python::async_handlers_share_one_event_loop");
     let bench = Bench::new();
     let tool = bench.python(
         "import asyncio\nseen = []\nasync def handle(arguments, context):\n    await asyncio.sleep(0)\n    \
@@ -38,6 +40,7 @@ async fn async_handlers_share_one_event_loop() {
 
 #[tokio::test]
 async fn handlers_take_what_their_signature_takes() {
+    agent_gateway_testkit::needs_python!("python::handlers_take_what_their_signature_takes");
     let bench = Bench::new();
     for (code, wanted) in [
         ("def handle(arguments): return arguments['x']", json!(1)),
@@ -56,6 +59,7 @@ async fn handlers_take_what_their_signature_takes() {
 
 #[tokio::test]
 async fn the_context_has_every_field_as_attribute_and_as_key() {
+    agent_gateway_testkit::needs_python!("python::the_context_has_every_field_as_attribute_and_as_key");
     let bench = Bench::new();
     let tool = bench.python(
         r#"
@@ -97,6 +101,7 @@ def handle(arguments, context):
 
 #[tokio::test]
 async fn siblings_and_packages_beside_the_handler_import() {
+    agent_gateway_testkit::needs_python!("python::siblings_and_packages_beside_the_handler_import");
     let bench = Bench::new();
     bench.write("units.py", "FACTOR = 2\n");
     std::fs::create_dir(bench.path("inner")).unwrap();
@@ -111,6 +116,7 @@ async fn siblings_and_packages_beside_the_handler_import() {
 
 #[tokio::test]
 async fn edits_are_live_and_otherwise_nothing_is_imported_again() {
+    agent_gateway_testkit::needs_python!("python::edits_are_live_and_otherwise_nothing_is_imported_again");
     let bench = Bench::new();
     bench.write("part.py", "WORD = 'one'\n");
     let code = "import part\ncalls = 0\ndef handle(arguments, context):\n    global calls\n    calls += 1\n    \
@@ -131,6 +137,7 @@ async fn edits_are_live_and_otherwise_nothing_is_imported_again() {
 
 #[tokio::test]
 async fn odd_values_become_plain_ones() {
+    agent_gateway_testkit::needs_python!("python::odd_values_become_plain_ones");
     let bench = Bench::new();
     let tool = bench.python(
         r#"
@@ -163,6 +170,7 @@ def handle(arguments, context):
 
 #[tokio::test]
 async fn only_the_few_and_the_named_variables_reach_a_handler() {
+    agent_gateway_testkit::needs_python!("python::only_the_few_and_the_named_variables_reach_a_handler");
     let mut bench = Bench::new();
     bench.env.insert("NAMED".into(), Secret::new("for you"));
     bench.env.insert("PYTHONPATH".into(), Secret::new(bench.path("lib").display().to_string()));
@@ -181,6 +189,7 @@ async fn only_the_few_and_the_named_variables_reach_a_handler() {
 
 #[tokio::test]
 async fn tools_do_not_share_processes_and_one_tool_keeps_its_own() {
+    agent_gateway_testkit::needs_python!("python::tools_do_not_share_processes_and_one_tool_keeps_its_own");
     let (one, other) = (Bench::new(), Bench::new());
     let code = "import os\ndef handle(arguments, context): return os.getpid()\n";
     let first = one.python(code);
@@ -196,6 +205,9 @@ async fn tools_do_not_share_processes_and_one_tool_keeps_its_own() {
 
 #[tokio::test]
 async fn relative_paths_begin_where_the_gateway_runs_and_imports_beside_the_handler() {
+    agent_gateway_testkit::needs_python!(
+        "python::relative_paths_begin_where_the_gateway_runs_and_imports_beside_the_handler"
+    );
     let bench = Bench::new();
     let tool = bench.python(
         "import os, sys\ndef handle(arguments, context):\n    \
@@ -207,6 +219,9 @@ async fn relative_paths_begin_where_the_gateway_runs_and_imports_beside_the_hand
 
 #[tokio::test]
 async fn twenty_calls_of_one_tool_share_three_quarters_of_the_workers() {
+    agent_gateway_testkit::needs_python!(
+        "python::twenty_calls_of_one_tool_share_three_quarters_of_the_workers"
+    );
     let bench = Bench::with(FileToolSettings { python_workers: 4, ..settings() });
     let tool = bench.python(
         "import os, time\ndef handle(arguments, context):\n    time.sleep(0.02)\n    \
@@ -226,6 +241,7 @@ async fn twenty_calls_of_one_tool_share_three_quarters_of_the_workers() {
 
 #[tokio::test]
 async fn more_tools_than_workers_take_turns() {
+    agent_gateway_testkit::needs_python!("python::more_tools_than_workers_take_turns");
     let bench = Bench::with(FileToolSettings { python_workers: 1, ..settings() });
     let others: Vec<_> = (0..3).map(|_| Bench::new()).collect();
     for round in 0..2 {
@@ -239,6 +255,7 @@ async fn more_tools_than_workers_take_turns() {
 
 #[tokio::test]
 async fn a_worker_is_replaced_after_its_share_of_calls() {
+    agent_gateway_testkit::needs_python!("python::a_worker_is_replaced_after_its_share_of_calls");
     let bench = Bench::with(FileToolSettings { max_calls_per_worker: 2, ..settings() });
     let tool = bench.python("import os\ndef handle(arguments, context): return os.getpid()\n");
     let mut seen = Vec::new();
@@ -250,6 +267,7 @@ async fn a_worker_is_replaced_after_its_share_of_calls() {
 
 #[tokio::test]
 async fn large_arguments_and_results_pass() {
+    agent_gateway_testkit::needs_python!("python::large_arguments_and_results_pass");
     let bench = Bench::new();
     let tool = bench.python("def handle(arguments, context): return arguments['text'] * 2\n");
     let text = "x".repeat(3 << 20);
@@ -258,6 +276,7 @@ async fn large_arguments_and_results_pass() {
 
 #[tokio::test]
 async fn a_warm_call_is_quick() {
+    agent_gateway_testkit::needs_python!("python::a_warm_call_is_quick");
     let bench = Bench::new();
     let tool = bench.python("def handle(arguments, context): return 'done'\n");
     call(&tool, json!({})).await.unwrap();

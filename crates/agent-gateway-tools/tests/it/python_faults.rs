@@ -36,6 +36,7 @@ async fn recovers(tool: &Arc<dyn Tool>, before: &Value) {
 
 #[tokio::test]
 async fn an_exception_is_told_by_type_and_first_line() {
+    agent_gateway_testkit::needs_python!("python_faults::an_exception_is_told_by_type_and_first_line");
     let bench = Bench::new();
     let tool = faulty(&bench, "raise ValueError('no such city\\nsecond line')");
     let before = value(&tool, json!({})).await;
@@ -46,6 +47,7 @@ async fn an_exception_is_told_by_type_and_first_line() {
 
 #[tokio::test]
 async fn exceptions_of_all_kinds_stay_inside() {
+    agent_gateway_testkit::needs_python!("python_faults::exceptions_of_all_kinds_stay_inside");
     let bench = Bench::new();
     for (body, wanted) in [
         ("raise KeyError('x')", "KeyError: 'x'"),
@@ -68,6 +70,7 @@ async fn exceptions_of_all_kinds_stay_inside() {
 
 #[tokio::test]
 async fn a_module_that_cannot_be_used_says_why() {
+    agent_gateway_testkit::needs_python!("python_faults::a_module_that_cannot_be_used_says_why");
     let bench = Bench::new();
     for (code, wanted) in [
         ("raise RuntimeError('at import')", "RuntimeError: at import"),
@@ -85,6 +88,7 @@ async fn a_module_that_cannot_be_used_says_why() {
 
 #[tokio::test]
 async fn secrets_in_an_exception_do_not_reach_the_model() {
+    agent_gateway_testkit::needs_python!("python_faults::secrets_in_an_exception_do_not_reach_the_model");
     let mut bench = Bench::new();
     bench.env.insert("TOKEN".into(), Secret::new("tok-12345"));
     let tool = bench.python(
@@ -99,6 +103,9 @@ async fn secrets_in_an_exception_do_not_reach_the_model() {
 
 #[tokio::test]
 async fn a_variable_that_the_tool_does_not_name_gets_the_operator_a_hint() {
+    agent_gateway_testkit::needs_python!(
+        "python_faults::a_variable_that_the_tool_does_not_name_gets_the_operator_a_hint"
+    );
     let hint = "the handler sees only the variables that TOOL.md names under `env`";
     let bench = Bench::new();
     for (body, is_about_variables) in [
@@ -118,6 +125,7 @@ async fn a_variable_that_the_tool_does_not_name_gets_the_operator_a_hint() {
 
 #[tokio::test]
 async fn a_tool_that_hangs_leaves_a_worker_to_the_others() {
+    agent_gateway_testkit::needs_python!("python_faults::a_tool_that_hangs_leaves_a_worker_to_the_others");
     let bench = Bench::with(FileToolSettings { python_workers: 4, ..settings() });
     let hanging =
         faulty(&bench, "print(os.getpid(), file=open(f'{HERE}/pids', 'a'), flush=True)\ntime.sleep(1000)");
@@ -144,6 +152,7 @@ async fn a_tool_that_hangs_leaves_a_worker_to_the_others() {
 
 #[tokio::test]
 async fn a_hanging_handler_is_killed_with_its_children() {
+    agent_gateway_testkit::needs_python!("python_faults::a_hanging_handler_is_killed_with_its_children");
     let mut bench = Bench::new();
     let file = bench.path("pids");
     let tool = faulty(
@@ -165,6 +174,7 @@ async fn a_hanging_handler_is_killed_with_its_children() {
 
 #[tokio::test]
 async fn a_crash_is_an_error_of_its_call_alone() {
+    agent_gateway_testkit::needs_python!("python_faults::a_crash_is_an_error_of_its_call_alone");
     let bench = Bench::new();
     for (body, wanted) in [
         ("os._exit(7)", "exit status 7"),
@@ -182,6 +192,7 @@ async fn a_crash_is_an_error_of_its_call_alone() {
 
 #[tokio::test]
 async fn a_worker_that_died_between_calls_is_not_noticed() {
+    agent_gateway_testkit::needs_python!("python_faults::a_worker_that_died_between_calls_is_not_noticed");
     let bench = Bench::new();
     let tool = faulty(&bench, "pass");
     let before = value(&tool, json!({})).await;
@@ -193,6 +204,7 @@ async fn a_worker_that_died_between_calls_is_not_noticed() {
 
 #[tokio::test]
 async fn what_a_handler_prints_is_no_answer() {
+    agent_gateway_testkit::needs_python!("python_faults::what_a_handler_prints_is_no_answer");
     let bench = Bench::new();
     let tool = faulty(
         &bench,
@@ -204,6 +216,7 @@ async fn what_a_handler_prints_is_no_answer() {
 
 #[tokio::test]
 async fn floods_on_stdout_and_stderr_are_drained() {
+    agent_gateway_testkit::needs_python!("python_faults::floods_on_stdout_and_stderr_are_drained");
     let bench = Bench::new();
     let tool = faulty(
         &bench,
@@ -214,6 +227,7 @@ async fn floods_on_stdout_and_stderr_are_drained() {
 
 #[tokio::test]
 async fn a_result_over_the_limit_is_refused() {
+    agent_gateway_testkit::needs_python!("python_faults::a_result_over_the_limit_is_refused");
     let bench = Bench::new();
     let tool = faulty(&bench, "return 'x' * (9 << 20)");
     let before = value(&tool, json!({})).await;
@@ -225,6 +239,7 @@ async fn a_result_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn writing_into_the_protocol_costs_the_worker() {
+    agent_gateway_testkit::needs_python!("python_faults::writing_into_the_protocol_costs_the_worker");
     let bench = Bench::new();
     let find = "for fd in range(3, 20):\n    try:\n        if fd != 3: os.write(fd, DATA)\n    except OSError: pass\n\
                 time.sleep(60)";
@@ -239,6 +254,9 @@ async fn writing_into_the_protocol_costs_the_worker() {
 
 #[tokio::test]
 async fn a_child_that_comes_back_from_a_fork_gives_no_answer() {
+    agent_gateway_testkit::needs_python!(
+        "python_faults::a_child_that_comes_back_from_a_fork_gives_no_answer"
+    );
     let bench = Bench::new();
     let tool = faulty(&bench, "if os.fork() == 0: return 'child'\ntime.sleep(0.2)\nreturn 'parent'");
     assert_eq!(value(&tool, json!({"fault": true})).await, json!("parent"));
@@ -247,6 +265,7 @@ async fn a_child_that_comes_back_from_a_fork_gives_no_answer() {
 
 #[tokio::test]
 async fn memory_is_limited() {
+    agent_gateway_testkit::needs_python!("python_faults::memory_is_limited");
     let bench = Bench::new();
     bench.write(
         "handler.py",
@@ -264,6 +283,7 @@ async fn memory_is_limited() {
 
 #[tokio::test]
 async fn dropping_the_call_kills_what_it_started() {
+    agent_gateway_testkit::needs_python!("python_faults::dropping_the_call_kills_what_it_started");
     let bench = Bench::new();
     let file = bench.path("pids");
     let tool = faulty(
@@ -288,6 +308,7 @@ async fn dropping_the_call_kills_what_it_started() {
 
 #[tokio::test]
 async fn waiting_for_a_worker_counts_as_time_of_the_call() {
+    agent_gateway_testkit::needs_python!("python_faults::waiting_for_a_worker_counts_as_time_of_the_call");
     let mut bench = Bench::with(FileToolSettings { python_workers: 1, ..settings() });
     let tool = faulty(&bench, "open(f'{HERE}/busy', 'w').close()\ntime.sleep(1000)");
     let busy = {
@@ -306,6 +327,7 @@ async fn waiting_for_a_worker_counts_as_time_of_the_call() {
 
 #[tokio::test]
 async fn idle_workers_go() {
+    agent_gateway_testkit::needs_python!("python_faults::idle_workers_go");
     let idle_timeout = Duration::from_millis(100);
     let bench = Bench::with(FileToolSettings { idle_timeout, ..settings() });
     let tool = faulty(&bench, "pass");
@@ -317,6 +339,7 @@ async fn idle_workers_go() {
 
 #[tokio::test]
 async fn shutdown_ends_calls_and_processes() {
+    agent_gateway_testkit::needs_python!("python_faults::shutdown_ends_calls_and_processes");
     let bench = Bench::new();
     let file = bench.path("pids");
     let tool = faulty(&bench, "open(f'{HERE}/pids', 'w').write(f'{os.getpid()}\\n')\ntime.sleep(1000)");
@@ -335,6 +358,7 @@ async fn shutdown_ends_calls_and_processes() {
 /// The gateway that dies tells nobody: its end of the pipe closes, and that must be enough.
 #[tokio::test]
 async fn a_worker_does_not_outlive_the_gateway() {
+    agent_gateway_testkit::needs_python!("python_faults::a_worker_does_not_outlive_the_gateway");
     let bench = Bench::new();
     let file = bench.path("pids");
     faulty(

@@ -1,5 +1,9 @@
 //! What is checked beyond types: variables, rules, and features that are not built yet.
-use agent_gateway_core::{config::GatewayConfig, diagnostic::Diagnostic, vars::Vars};
+use agent_gateway_core::{
+    config::GatewayConfig,
+    diagnostic::{Diagnostic, Severity},
+    vars::Vars,
+};
 use serde_json::Value;
 
 use crate::{
@@ -46,6 +50,11 @@ fn walk(node: &mut Node, path: &mut Vec<Segment>, visit: &mut impl FnMut(&mut No
     }
 }
 
+/// Whether there is an error at the key already. A warning does not stand in for one.
+pub(super) fn is_reported(key: &str, diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|known| known.severity == Severity::Error && known.key == key)
+}
+
 /// Reports broken rules at the lines of their keys, once for each key.
 pub(super) fn rules(config: &GatewayConfig, tree: &Node, diagnostics: &mut Vec<Diagnostic>) {
     let mut findings: Vec<_> =
@@ -57,7 +66,7 @@ pub(super) fn rules(config: &GatewayConfig, tree: &Node, diagnostics: &mut Vec<D
     for (key, message, hint) in findings {
         let path = tree.as_written(&segments(&key));
         let key = dotted(&path);
-        if diagnostics.iter().all(|known| known.key != key) {
+        if !is_reported(&key, diagnostics) {
             diagnostics.push(tree.place_of(&path).error(&key, &message).hint(hint));
         }
     }

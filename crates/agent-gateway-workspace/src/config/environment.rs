@@ -1,5 +1,5 @@
 //! Variables that set keys: `AGENT_GATEWAY_SERVER__PORT` is `server.port`.
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use agent_gateway_core::{config::GatewayConfig, diagnostic::Diagnostic, vars::Vars};
 use serde_json::Value;
@@ -11,8 +11,10 @@ use crate::source::{
 };
 
 const PREFIX: &str = "AGENT_GATEWAY_";
-/// Variables with our prefix that are not keys: the key for stored secrets, and what the command line reads.
-const OTHER_USES: [&str; 6] = ["secret_key", "workspace", "host", "port", "log", "url"];
+/// The key for stored secrets, which is no key of the configuration.
+const SECRET_KEY: &str = "secret_key";
+/// The most keys that a hint names.
+const MAX_NAMED: usize = 3;
 
 /// Lays the variables over the tree, sections before the keys within them.
 pub(super) fn overlay(tree: &mut Node, vars: &dyn Vars, diagnostics: &mut Vec<Diagnostic>) {
@@ -24,7 +26,7 @@ pub(super) fn overlay(tree: &mut Node, vars: &dyn Vars, diagnostics: &mut Vec<Di
         };
         let path: Vec<String> =
             name[rest.len()..].split("__").map(|part| part.to_ascii_lowercase()).collect();
-        if is_key(&path, &name, &shape, diagnostics) {
+        if is_key(&path, &name, &text, &shape, diagnostics) {
             found.push((path, name, text));
         }
     }
@@ -35,22 +37,47 @@ pub(super) fn overlay(tree: &mut Node, vars: &dyn Vars, diagnostics: &mut Vec<Di
     }
 }
 
-/// Whether the variable is meant for us. A cluster sets `AGENT_GATEWAY_SERVICE_HOST` and the like for a service of
-/// that name, so a name without `__` that is no section is only worth a word when it looks like a slip.
-fn is_key(path: &[String], name: &str, shape: &Value, diagnostics: &mut Vec<Diagnostic>) -> bool {
+/// Whether the variable sets a key. One without `__` that names no section sets none: it is a slip, unless it is
+/// another's.
+fn is_key(path: &[String], name: &str, text: &str, shape: &Value, diagnostics: &mut Vec<Diagnostic>) -> bool {
     let Some(first) = path.first() else { return false };
     if path.len() > 1 || shape.get(first).is_some() {
         return true;
     }
-    let sections = shape.as_object().into_iter().flat_map(|sections| sections.keys().map(String::as_str));
-    let is_foreign = OTHER_USES.contains(&first.as_str())
-        || ["service_", "port_"].iter().any(|start| first.starts_with(start));
-    if let Some(near) = suggest::nearest(first, sections).filter(|_| !is_foreign) {
+    if first != SECRET_KEY && !is_of_a_cluster(first, text) {
         let message = format!("the variable {name} sets no key");
-        let hint = format!("did you mean {PREFIX}{}?", near.to_ascii_uppercase());
-        diagnostics.push(Diagnostic::warning("", message).hint(hint));
+        diagnostics.push(Diagnostic::warning("", message).hint(meant(first, shape)));
     }
     false
+}
+
+/// What a cluster sets for a service named `agent-gateway`, such as `AGENT_GATEWAY_SERVICE_HOST`.
+fn is_of_a_cluster(name: &str, text: &str) -> bool {
+    name.starts_with("service_")
+        || name.starts_with("port_")
+        || (name == "port" && ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme)))
+}
+
+/// Which keys a name may have been meant for: one that was written without its section, or a nearly right one.
+fn meant(name: &str, shape: &Value) -> String {
+    let sections = shape.as_object().into_iter().flatten();
+    let paths: Vec<String> = sections
+        .flat_map(|(section, value)| {
+            let keys = value.as_object().into_iter().flat_map(|keys| keys.keys());
+            iter::once(section.clone()).chain(keys.map(move |key| format!("{section}__{key}")))
+        })
+        .collect();
+    let paths = || paths.iter().map(String::as_str);
+    let is_its_key = |path: &&str| path.split_once("__").is_some_and(|(_, key)| key == name);
+    let mut found: Vec<&str> = paths().filter(is_its_key).collect();
+    if found.is_empty() {
+        found.extend(suggest::nearest(name, paths()));
+    }
+    if found.is_empty() || found.len() > MAX_NAMED {
+        return format!("a key is written {PREFIX}<SECTION>__<KEY>");
+    }
+    let named: Vec<_> = found.iter().map(|path| format!("{PREFIX}{}", path.to_ascii_uppercase())).collect();
+    format!("did you mean {}?", named.join(" or "))
 }
 
 /// The value, read as JSON where the key holds a list, a mapping or a section.

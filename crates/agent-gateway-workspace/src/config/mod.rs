@@ -74,7 +74,7 @@ pub fn read_config(workspace: &Path, vars: &dyn Vars) -> ConfigReading {
     let whole = tree.clone();
     let decoded = decode::<GatewayConfig>(&mut tree);
     for problem in decoded.problems {
-        if diagnostics.iter().any(|known| !known.key.is_empty() && known.key == problem.key) {
+        if !problem.key.is_empty() && check::is_reported(&problem.key, &diagnostics) {
             continue;
         }
         // A variable holds nothing but text, so `"false"` is no slip here.

@@ -151,6 +151,7 @@ fn foreign_variables_are_left_alone_and_slips_are_named() {
         ("AGENT_GATEWAY_SERVICE_HOST", "10.0.0.1"),
         ("AGENT_GATEWAY_PORT", "tcp://10.0.0.1:80"),
         ("AGENT_GATEWAY_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("AGENT_GATEWAY_SERVICE_PORT_HTTP", "80"),
     ];
     assert_eq!(read("", &vars).diagnostics, []);
     let slip = read("", &[("AGENT_GATEWAY_TIMEZON", "UTC"), ("AGENT_GATEWAY_SEVER__PORT", "1")]);
@@ -162,6 +163,33 @@ fn foreign_variables_are_left_alone_and_slips_are_named() {
         "{}",
         shown[1]
     );
+}
+
+#[test]
+fn a_variable_without_a_level_sets_nothing_and_is_named_with_what_was_meant() {
+    for (name, value, hint) in [
+        ("AGENT_GATEWAY_PORT", "9000", "did you mean AGENT_GATEWAY_SERVER__PORT?"),
+        ("AGENT_GATEWAY_HOST", "0.0.0.0", "did you mean AGENT_GATEWAY_SERVER__HOST?"),
+        ("agent_gateway_server_port", "9000", "did you mean AGENT_GATEWAY_SERVER__PORT?"),
+        ("AGENT_GATEWAY_MODLE", "{}", "did you mean AGENT_GATEWAY_MODEL?"),
+        ("AGENT_GATEWAY_WORKSPACE", "w", "a key is written AGENT_GATEWAY_<SECTION>__<KEY>"),
+        ("AGENT_GATEWAY_ENABLED", "true", "a key is written AGENT_GATEWAY_<SECTION>__<KEY>"),
+        ("AGENT_GATEWAY_LOG", "debug", "a key is written AGENT_GATEWAY_<SECTION>__<KEY>"),
+    ] {
+        let reading = read("", &[(name, value)]);
+        assert_eq!(reading.config, GatewayConfig::default(), "{name}");
+        let shown: Vec<_> = reading.diagnostics.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, [format!("the variable {name} sets no key ({hint})")]);
+        assert!(!reading.has_errors(), "{name}");
+    }
+}
+
+#[test]
+fn a_warning_at_a_key_does_not_hide_the_error_there() {
+    let reading = read("cors: {allow_credentials: yes, allow_origins: ['*']}\n", &[]);
+    assert_eq!(errors(&reading), ["1 cors.allow_credentials"], "{:?}", reading.diagnostics);
+    let reading = read("server: {port: '${NOT_SET}'}\n", &[]);
+    assert_eq!(errors(&reading), ["1 server.port"], "one error of a key is enough");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reads agents, skills and tools. One bad file harms only itself.
+//! Reads agents, skills and tools. One bad file harms only itself; one that all agents share harms all of them.
 mod agent;
 mod collection;
 mod context;
@@ -55,9 +55,12 @@ pub(crate) fn read(path: &Path, vars: &dyn Vars, tools: &ToolsConfig) -> Result<
         digest: Sha256::new(),
         room: MAX_WORKSPACE_BYTES,
     };
+    let prompt = reading.shared_prompt("agents/AGENTS.md");
+    let behavior = reading.shared_prompt("agents/BEHAVIOR.md");
+    let are_rules_known = prompt.is_some() && behavior.is_some();
     let mut found = Definitions {
-        root_prompt: reading.shared_prompt("agents/AGENTS.md"),
-        root_behavior: reading.shared_prompt("agents/BEHAVIOR.md"),
+        root_prompt: prompt.unwrap_or_default(),
+        root_behavior: behavior.unwrap_or_default(),
         ..Definitions::default()
     };
     reading.agents(&mut found);
@@ -65,6 +68,10 @@ pub(crate) fn read(path: &Path, vars: &dyn Vars, tools: &ToolsConfig) -> Result<
     reading.tools(&mut found);
     let Reading { mut diagnostics, references, digest, .. } = reading;
     references.check(&found, &mut diagnostics);
+    if !are_rules_known {
+        // Only now, so that their own findings are told and nobody is warned of names that are right.
+        found.agents.clear();
+    }
     shorten(&mut diagnostics);
     found.revision = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     found.diagnostics = diagnostics;
@@ -82,12 +89,15 @@ fn shorten(diagnostics: &mut Vec<Diagnostic>) {
 }
 
 impl Reading<'_> {
-    /// A file's text; it counts for the revision.
+    /// A file's text; it counts for the revision, and so does that there is one which is not read.
     fn text(&mut self, file: &str, max: u64) -> Result<String, Refusal> {
-        let text = self.root.read(file, max)?;
-        self.room = self.room.checked_sub(text.len() as u64).ok_or(Refusal::Full(MAX_WORKSPACE_BYTES))?;
-        self.count(file, &text);
-        Ok(text)
+        let text = self.root.read(file, max).and_then(|text| {
+            self.room = self.room.checked_sub(text.len() as u64).ok_or(Refusal::Full(MAX_WORKSPACE_BYTES))?;
+            Ok(text)
+        });
+        // No text that is read holds this character.
+        self.count(file, text.as_deref().unwrap_or("\0"));
+        text
     }
 
     /// Lets a fact count for the revision. Lengths keep neighbours from running into each other.
@@ -102,13 +112,16 @@ impl Reading<'_> {
         self.diagnostics.push(finding);
     }
 
-    /// A prompt for every agent; without a file, or with one that cannot be read, there is none.
-    fn shared_prompt(&mut self, file: &str) -> Arc<str> {
+    /// A prompt for every agent, empty without a file; `None` for one that is there and cannot be read, which is
+    /// reported. No agent may be served then: what all of them share are rules.
+    fn shared_prompt(&mut self, file: &str) -> Option<Arc<str>> {
         match self.prompt(file) {
-            Ok(body) => body.unwrap_or_default().into(),
+            Ok(body) => Some(body.unwrap_or_default().into()),
             Err(refusal) => {
-                self.report(refusal.error(file));
-                "".into()
+                let mut finding = refusal.error(file);
+                finding.message.push_str("; all agents share it, so none of them is served");
+                self.report(finding);
+                None
             }
         }
     }

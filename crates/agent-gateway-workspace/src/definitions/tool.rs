@@ -74,7 +74,7 @@ impl Reading<'_> {
         let handler = self.handler(folder, &document, &settings, &parameters.schema)?;
         let description = self.tool_description(&document, &settings.description);
         let mut spec = ToolSpec::new(name, description, parameters.schema, ToolSource::File);
-        spec.access = self.tool_access(&document, settings.permissions.allowed_agents);
+        spec.access = self.tool_access(&document, settings.permissions.allowed_agents)?;
         if settings.permissions.require_approval {
             spec.approval = Approval::Required;
             if let Some(meanwhile) = support::APPROVAL {
@@ -118,21 +118,24 @@ impl Reading<'_> {
         text
     }
 
-    fn tool_access(&mut self, document: &Document, allowed: Option<Vec<String>>) -> ToolAccess {
+    /// Who may use it; `None` for a list that says nothing, which may have been meant for few.
+    fn tool_access(&mut self, document: &Document, allowed: Option<Vec<String>>) -> Option<ToolAccess> {
         let key = "permissions.allowed_agents";
         let Some(agents) = allowed else {
             let section = document.head.entry("permissions");
             if section.is_some_and(|section| section.node.entry("allowed_agents").is_some()) {
-                let finding =
-                    document.place(key).warning(key, "has no value, so every agent may use the tool");
-                self.report(finding.hint("remove the key, or list the agents"));
+                let finding = document.place(key).error(key, "has no value; not served");
+                self.report(
+                    finding.hint("list the agents, or remove the key to let every agent use the tool"),
+                );
+                return None;
             }
-            return ToolAccess::Everyone;
+            return Some(ToolAccess::Everyone);
         };
         if agents.is_empty() {
             self.report(document.place(key).warning(key, "is empty, so no agent may use the tool"));
         }
         self.references.note(document, key, Target::Agent, &agents);
-        ToolAccess::Only(agents)
+        Some(ToolAccess::Only(agents))
     }
 }

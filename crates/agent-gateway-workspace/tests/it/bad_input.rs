@@ -242,10 +242,42 @@ fn an_agent_is_not_served_without_its_own_rules() {
 }
 
 #[test]
-fn a_shared_prompt_that_cannot_be_read_is_reported() {
-    let folder = beside_good_ones();
-    folder.write("agents/AGENTS.md", b"\xff");
-    check(&folder, &["E agents/AGENTS.md"]);
+fn no_agent_is_served_without_the_rules_that_all_share() {
+    let bad: [(&str, Vec<u8>, &str); 3] = [
+        ("agents/AGENTS.md", b"\xff".to_vec(), "is not UTF-8 text"),
+        ("agents/BEHAVIOR.md", b"null \0 byte".to_vec(), "is not UTF-8 text"),
+        ("agents/BEHAVIOR.md", vec![b'x'; 1024 * 1024 + 1], "is larger than 1024 KiB"),
+    ];
+    for (file, bytes, why) in bad {
+        let folder = beside_good_ones();
+        folder.write("agents/other/AGENT.md", "I am good too");
+        // Another agent's own fault is told as well, and a right name is not called wrong.
+        folder.write("agents/bad/AGENT.md", "");
+        folder
+            .write("tools/good/TOOL.md", "---\ndescription: d\npermissions: {allowed_agents: [good]}\n---\n");
+        let without = folder.read();
+        assert_eq!(without.agents.len(), 2);
+        folder.write(file, bytes);
+        let found = folder.read();
+        assert!(found.agents.is_empty(), "{file}");
+        assert_eq!((found.skills.len(), found.tools.len()), (1, 1), "{file}");
+        assert_eq!(
+            findings(&found),
+            [format!("E {file}"), "E agents/bad/AGENT.md".into()],
+            "{}",
+            text(&found)
+        );
+        assert!(
+            text(&found).contains(&format!("{file}: {why}; all agents share it, so none")),
+            "{}",
+            text(&found)
+        );
+        assert_ne!(found.revision, without.revision, "{file}");
+        folder.write(file, "");
+        assert_ne!(folder.read().revision, found.revision, "{file}");
+        folder.write(file, "Be kind.");
+        assert_eq!(folder.read().agents.len(), 2, "{file}");
+    }
 }
 
 #[tokio::test]

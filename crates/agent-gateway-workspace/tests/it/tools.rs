@@ -229,6 +229,8 @@ fn a_tool_that_cannot_be_run_as_written_is_not_served() {
         ("permissions: {allowed_agents: a}", "4 permissions.allowed_agents"),
         ("permissions: {require_aproval: true}", "4 permissions.require_aproval"),
         ("permissions:", "4 permissions"),
+        ("permissions: {allowed_agents: }", "4 permissions.allowed_agents"),
+        ("permissions:\n  allowed_agents:\n  #  - a", "5 permissions.allowed_agents"),
         ("parameters: [a]", "4 parameters"),
         ("timeout_ms: soon", "4 timeout_ms"),
     ];
@@ -258,11 +260,8 @@ fn braces_of_other_languages_are_text() {
 }
 
 #[test]
-fn an_allow_list_without_a_value_is_worth_a_word() {
-    let (tool, problems) = tool("---\ndescription: d\npermissions:\n  allowed_agents:\n---\n");
-    assert_eq!(tool.spec.access, ToolAccess::Everyone);
-    assert_eq!(problems, ["W tools/t/TOOL.md:4 permissions.allowed_agents"]);
-    let (tool, problems) = self::tool("---\ndescription: d\npermissions: {allowed_agents: []}\n---\n");
+fn an_empty_allow_list_is_nobody_and_worth_a_word() {
+    let (tool, problems) = tool("---\ndescription: d\npermissions: {allowed_agents: []}\n---\n");
     assert_eq!(tool.spec.access, ToolAccess::Only(vec![]));
     assert_eq!(problems, ["W tools/t/TOOL.md:3 permissions.allowed_agents"]);
 }
