@@ -54,7 +54,7 @@ async fn parallel_tool_calls_come_whole_and_interleaved() {
         let expected = [
             ("call_1_0", "add", "{\"a\":1,\"b\":\"ü\"}".to_owned()),
             ("call_1_1", "now", "{}".to_owned()),
-            ("call_1_2", "odd", "{broken".to_owned()),
+            ("call_1_2", "odd", "{\"_raw\":\"{broken\"}".to_owned()),
         ];
         assert_eq!(got, expected);
         assert_eq!((&*answer.text, answer.reason), ("let me see", FinishReason::ToolCalls));
