@@ -4,13 +4,13 @@ use std::sync::Arc;
 use agent_gateway_core::{
     ErrorKind,
     execution::{Execution, ExecutionStatus, Fence, RunOptions},
-    id::{ConversationId, ExecutionId, IdempotencyKey, ScheduleId},
+    id::{ConversationId, ExecutionId, IdempotencyKey, ScheduleId, UserId},
     ports::persistence::PersistenceBackend,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{RIVALS, at, everyone, now, object, only, queued, running, stored, usage, user};
+use super::{RIVALS, at, everyone, now, object, queued, running, stored, usage, user};
 use crate::{
     fixture::Fixture,
     suite::{CaseResult, Finding, broken, ensure, ensure_eq, expect_kind},
@@ -123,15 +123,17 @@ pub async fn every_owner_has_keys_of_their_own(fixture: &impl Fixture<dyn Persis
 pub async fn a_key_finds_its_execution(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;
     let key = IdempotencyKey::new("k")?;
-    let find = async |who| store.executions().find_by_key(&key, &who).await;
-    ensure_eq!(find(only("ann")?).await?, None, "an unused key");
+    let (ann, bob) = (UserId::new("ann")?, UserId::new("bob")?);
+    let find = async |owner| store.executions().find_by_key(&key, owner).await;
+    ensure_eq!(find(Some(&ann)).await?, None, "an unused key");
     let anns = stored(&*store, keyed(Some("ann"), "k")?).await?;
-    ensure_eq!(find(only("bob")?).await?, None, "the key of another owner");
+    ensure_eq!(find(Some(&bob)).await?, None, "the key of another owner");
     let bobs = stored(&*store, keyed(Some("bob"), "k")?).await?;
+    ensure_eq!(find(None).await?, None, "the key of others, asked for by nobody");
     let nobodys = stored(&*store, keyed(None, "k")?).await?;
-    ensure_eq!(find(only("ann")?).await?, Some(anns), "the execution of Ann's key");
-    ensure_eq!(find(only("bob")?).await?, Some(bobs), "the execution of Bob's key");
-    ensure_eq!(find(everyone()).await?, Some(nobodys), "the execution of nobody's key");
+    ensure_eq!(find(Some(&ann)).await?, Some(anns), "the execution of Ann's key");
+    ensure_eq!(find(Some(&bob)).await?, Some(bobs), "the execution of Bob's key");
+    ensure_eq!(find(None).await?, Some(nobodys), "the execution of nobody's key");
     Ok(())
 }
 

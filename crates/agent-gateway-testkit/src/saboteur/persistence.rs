@@ -6,7 +6,7 @@ use agent_gateway_core::{
     capability::BackendInfo,
     clock::to_micros,
     execution::{Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition},
-    id::{ExecutionId, IdempotencyKey},
+    id::{ExecutionId, IdempotencyKey, UserId},
     page::{Page, PageCursor, PageRequest},
     ports::persistence::{
         AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
@@ -220,8 +220,8 @@ impl<S: Sabotage> ExecutionStore for Executions<S> {
     async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
         self.inner.executions().get(id, &self.sabotage.asked_by(who)).await
     }
-    async fn find_by_key(&self, key: &IdempotencyKey, who: &Visibility) -> Result<Option<Execution>> {
-        self.inner.executions().find_by_key(key, &self.sabotage.asked_by(who)).await
+    async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>> {
+        self.inner.executions().find_by_key(key, owner).await
     }
     async fn list(
         &self,

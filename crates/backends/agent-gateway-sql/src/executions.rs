@@ -2,7 +2,7 @@
 use agent_gateway_core::{
     Result, Timestamp,
     execution::{Execution, ExecutionQuery, ExecutionStatus, Fence, Outcome},
-    id::{ExecutionId, IdempotencyKey},
+    id::{ExecutionId, IdempotencyKey, UserId},
     page::{Page, PageRequest},
     principal::Visibility,
 };
@@ -119,17 +119,16 @@ pub async fn get<D: Database>(database: &D, id: &ExecutionId, who: &Visibility) 
     one(database, statement.all(database.names())).await
 }
 
-/// The execution of this idempotency key: the owner's; for those who see everything the one without owner, else the newest.
+/// The execution that exactly this owner created with this idempotency key.
 pub async fn find_by_key<D: Database>(
     database: &D,
     key: &IdempotencyKey,
-    who: &Visibility,
+    owner: Option<&UserId>,
 ) -> Result<Option<Execution>> {
     let statement = select()
         .filter("idempotency_key = ?", [key.as_str().into()])
-        .visible("coalesce(user_id, '') = ?", who)
-        .first(database.names(), "(user_id IS NOT NULL), created_at DESC, id DESC", 1);
-    one(database, statement).await
+        .filter("coalesce(user_id, '') = ?", [owner.map_or("", |owner| owner.as_str()).into()]);
+    one(database, statement.all(database.names())).await
 }
 
 /// Executions that fit every filter, newest first.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use agent_gateway_core::{
     Error, Result,
     execution::{Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition},
-    id::{ExecutionId, IdempotencyKey},
+    id::{ExecutionId, IdempotencyKey, UserId},
     page::{Page, PageRequest},
     ports::persistence::ExecutionStore,
     principal::Visibility,
@@ -45,8 +45,8 @@ impl ExecutionStore for Executions {
         executions::get(&*self.0, id, who).await
     }
 
-    async fn find_by_key(&self, key: &IdempotencyKey, who: &Visibility) -> Result<Option<Execution>> {
-        executions::find_by_key(&*self.0, key, who).await
+    async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>> {
+        executions::find_by_key(&*self.0, key, owner).await
     }
 
     async fn list(

@@ -137,18 +137,10 @@ impl ExecutionStore for Table<Rows> {
         Ok(found.filter(|execution| who.allows(execution.user_id.as_ref())).cloned())
     }
 
-    async fn find_by_key(&self, key: &IdempotencyKey, who: &Visibility) -> Result<Option<Execution>> {
+    async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>> {
         let rows = self.rows()?;
-        let found = rows.by_key.get(&(who.owner().cloned(), key.clone()));
-        let newest_of_all = || {
-            let keyed = rows.all().filter(|execution| execution.idempotency_key.as_ref() == Some(key));
-            keyed.max_by_key(|execution| time_key(execution)).cloned()
-        };
-        Ok(match found.and_then(|id| rows.stored.get(id)) {
-            Some(stored) => Some(stored.execution.clone()),
-            None if who.owner().is_none() => newest_of_all(),
-            None => None,
-        })
+        let found = rows.by_key.get(&(owner.cloned(), key.clone()));
+        Ok(found.and_then(|id| rows.stored.get(id)).map(|stored| stored.execution.clone()))
     }
 
     async fn list(

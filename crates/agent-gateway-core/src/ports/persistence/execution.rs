@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use crate::{
     Result,
     execution::{Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition},
-    id::{ExecutionId, IdempotencyKey},
+    id::{ExecutionId, IdempotencyKey, UserId},
     page::{Page, PageRequest},
     principal::Visibility,
 };
@@ -20,8 +20,9 @@ pub trait ExecutionStore: Send + Sync {
     /// The execution, `None` when there is none or `who` may not see it.
     async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>>;
 
-    /// The execution that `who` created with this idempotency key.
-    async fn find_by_key(&self, key: &IdempotencyKey, who: &Visibility) -> Result<Option<Execution>>;
+    /// The execution that exactly this owner created with this idempotency key; `None` is the owner of executions without one.
+    /// An administrator's retry must not find another's execution, so this read takes no [`Visibility`].
+    async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>>;
 
     /// Executions that fit every filter, newest first (by `created_at`, then by id).
     ///
