@@ -7,7 +7,7 @@ use agent_gateway_core::{
         Advanced, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus, Outcome, StopReason, Usage,
     },
     id::{AgentId, ExecutionId},
-    page::{Page, PageRequest},
+    page::{MAX_PAGE, Page, PageRequest},
     ports::queue::Job,
     principal::Principal,
 };
@@ -128,15 +128,30 @@ impl Executions {
         let Some(execution) = self.get(id, who).await? else { return Ok(None) };
         let root = execution.root_execution_id.clone().unwrap_or_else(|| execution.id.clone());
         let query = ExecutionQuery { root_execution_id: Some(root), ..ExecutionQuery::default() };
-        let page = self.list(&query, who, PageRequest::first(agent_gateway_core::page::MAX_PAGE)).await?;
-        let mut tree = page.items;
+        let mut tree = self.tree(&query, who).await?;
+        // An old root does not name itself as its root.
         if !tree.iter().any(|member| member.id == execution.id) {
-            tree.push(execution);
+            tree.insert(0, execution);
+        }
+        Ok(Some(tree))
+    }
+
+    /// The executions of a tree that fit the query, by depth and then by time; of a larger tree the newest 5 000.
+    pub async fn tree(&self, query: &ExecutionQuery, who: &Principal) -> Result<Vec<Execution>> {
+        let mut tree = Vec::new();
+        let mut request = PageRequest::first(MAX_PAGE);
+        loop {
+            let page = self.list(query, who, request).await?;
+            tree.extend(page.items);
+            match page.next {
+                Some(next) if tree.len() < MAX_TREE => request = PageRequest::first(MAX_PAGE).after(next),
+                _ => break,
+            }
         }
         tree.sort_by(|a, b| {
             (a.delegation_depth, a.created_at, &a.id).cmp(&(b.delegation_depth, b.created_at, &b.id))
         });
-        Ok(Some(tree))
+        Ok(tree)
     }
 
     /// Stops an execution: its model call and its tools end at once, and it is recorded as cancelled.
@@ -161,6 +176,8 @@ impl Executions {
     }
 }
 
+/// The most executions of one tree that are read.
+const MAX_TREE: usize = 5_000;
 /// How often a cancellation looks again when the execution moved on meanwhile.
 const CANCEL_TRIES: usize = 5;
 

@@ -8,5 +8,7 @@ mod queue;
 mod snapshot;
 #[path = "it/submit.rs"]
 mod submit;
+#[path = "it/tree.rs"]
+mod tree;
 #[path = "it/world.rs"]
 mod world;

@@ -92,12 +92,12 @@ async fn list(
         Some(cursor) => page.after(PageCursor(cursor.to_owned())),
         None => page,
     };
-    let mut found = executions.list(&query, &caller, page).await?;
     if query.root_execution_id.is_some() {
-        found.items.sort_by(|a, b| {
-            (a.delegation_depth, a.created_at, &a.id).cmp(&(b.delegation_depth, b.created_at, &b.id))
-        });
+        let mut tree = executions.tree(&query, &caller).await?;
+        tree.truncate(page.limit() as usize);
+        return Ok(answer(&tree));
     }
+    let found = executions.list(&query, &caller, page).await?;
     let mut response = answer(&found.items);
     if let Some(cursor) = found.next.and_then(|next| HeaderValue::from_str(&next.0).ok()) {
         response.headers_mut().insert(NEXT_CURSOR, cursor);
