@@ -2,7 +2,7 @@
 use std::{fmt, marker::PhantomData};
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    extract::{FromRequestParts, MatchedPath, RawPathParams},
     http::request::Parts,
 };
 use serde_json::{Value, json};
@@ -66,7 +66,10 @@ impl<R: PathRule> PathId<R> {
 
     /// Reads the id of a request; a problem is added to the others.
     pub async fn read(parts: &mut Parts, problems: &mut Problems) -> Self {
-        let (name, id) = last_parameter(parts).await.unwrap_or_default();
+        let (name, id) = match last_parameter(parts).await {
+            Some(parameter) => parameter,
+            None => (last_name(parts).to_owned(), String::new()),
+        };
         if let Some(problem) = judge::<R>(&name, &id) {
             problems.push(problem);
         }
@@ -101,6 +104,12 @@ where
         problems.into_result()?;
         Ok(id)
     }
+}
+
+/// The name of the last parameter of the route, which is known even where its text is none.
+fn last_name(parts: &Parts) -> &str {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    route.rsplit_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(name, _)| name)
 }
 
 /// Name and decoded text of the last parameter of the path: outer routers put theirs in front. `None` where there is none,

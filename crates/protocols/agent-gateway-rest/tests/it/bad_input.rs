@@ -186,6 +186,13 @@ async fn ids_in_paths_follow_their_patterns() {
         assert_eq!(answer.problems()[0].0, kind, "{path}");
     }
     // What the pattern allows and nobody has is not found.
+    let broken = world.get("/v1/agents/%ff", ALICE).await;
+    assert_eq!(
+        broken.problems()[0].1,
+        json!(["path", "agent_id"]),
+        "the name is known where the text is none"
+    );
+
     for (path, code) in [
         ("/v1/agents/a.b", "agent_not_found"),
         ("/v1/skills/A_1", "skill_not_found"),
