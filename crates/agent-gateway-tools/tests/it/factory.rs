@@ -28,7 +28,6 @@ async fn without_python_the_answer_says_what_to_install() {
 
 #[tokio::test]
 async fn shutdown_without_anything_started_is_quick() {
-    agent_gateway_testkit::needs_python!("factory::shutdown_without_anything_started_is_quick");
     let bench = Bench::new();
     bench.tools.shutdown().await;
     bench.tools.shutdown().await;
@@ -36,6 +35,7 @@ async fn shutdown_without_anything_started_is_quick() {
 
 #[test]
 fn nothing_secret_prints() {
+    agent_gateway_testkit::needs_python!("factory::nothing_secret_prints");
     let mut bench = Bench::new();
     bench.env.insert("TOKEN".into(), agent_gateway_core::secret::Secret::new("tok-12345"));
     let python = bench.python("def handle(a): return 1");
