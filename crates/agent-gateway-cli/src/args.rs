@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Init(Init),
     /// Serve the workspace over HTTP.
     Serve(Serve),
-    /// Run one agent once and print its answer.
+    /// Run one agent once and print its answer. Nothing is stored.
     Invoke(Invoke),
     /// Check the workspace and the configuration, and name everything that is wrong.
     Check(Listing),

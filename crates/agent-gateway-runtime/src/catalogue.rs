@@ -109,6 +109,9 @@ impl Catalogue {
         let _one_at_a_time = self.shared.reloading.lock().await;
         let snapshot = Snapshot::read(&*self.shared.ports.definitions, &self.shared.recipe).await?;
         let health = health(&snapshot);
+        for finding in &snapshot.definitions().diagnostics {
+            tracing::warn!(%finding, "found while the workspace was read again");
+        }
         self.shared.snapshot.store(Arc::new(snapshot));
         Ok(health)
     }

@@ -148,7 +148,7 @@ fn check_skills(definitions: &mut Definitions, tools: &IndexMap<ToolName, Arc<Bo
             if !tools.contains_key(name.as_str()) {
                 let finding = Diagnostic::warning(
                     format!("skills/{}/SKILL.md", skill.id),
-                    format!("there is no tool named '{name}'"),
+                    format!("no tool named '{name}' is served"),
                 );
                 findings.push(
                     finding

@@ -208,7 +208,11 @@ fn choose_model(
     };
     if let Err(error) = router.check(&name) {
         let finding = Diagnostic::warning(FILE, error.message().to_owned()).key("model.default");
-        findings.push(finding.hint("executions of agents that use this model fail until it is mended"));
+        let hint = match provider_variable(vars) {
+            Some(variable) => format!("{variable} is set: name a model of that provider in model.default"),
+            None => "executions of agents that use this model fail until it is mended".to_owned(),
+        };
+        findings.push(finding.hint(hint));
     }
     ((name, chooser), Answerer::Providers(router))
 }

@@ -2,12 +2,19 @@
 pub use agent_gateway_core::{
     Error, ErrorKind, JsonMap, Result,
     execution::{ExecutionStatus, Outcome, StopReason, Usage},
+    id::{AgentId, ToolName, UserId},
     in_process::{ApiKey, FunctionTool},
     ports::{
-        auth::AuthProvider, model::LanguageModel, persistence::PersistenceBackend, queue::ExecutionQueue,
+        auth::{AuthProvider, AuthScheme, Authenticated, Credential, Rejection},
+        model::LanguageModel,
+        persistence::PersistenceBackend,
+        queue::ExecutionQueue,
         tool::Tool,
     },
-    tool::{ToolContext, ToolOutput},
+    principal::{AuthMethod, Principal, Scopes},
+    tool::{ToolContext, ToolOutput, ToolSource, ToolSpec},
 };
+/// For implementing the traits of this prelude.
+pub use async_trait::async_trait;
 
 pub use crate::{BuildError, Gateway, GatewayBuilder};

@@ -4,7 +4,6 @@ use std::fmt;
 use agent_gateway_core::{Error, diagnostic::Diagnostic};
 
 /// Everything that keeps the gateway from starting.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The configuration: every problem at once.
@@ -27,6 +26,16 @@ impl fmt::Display for BuildError {
                 findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))
             }
             Self::Backend(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl fmt::Debug for BuildError {
+    /// As people read it: this is what `main` prints of an error that it returns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(_) => fmt::Display::fmt(self, f),
+            Self::Backend(error) => fmt::Debug::fmt(error, f),
         }
     }
 }

@@ -47,9 +47,10 @@ pub(crate) async fn invoke(args: Invoke) -> Result<ExitCode> {
     };
     let execution = match done {
         Ok(execution) => execution,
-        Err(Refusal::AgentNotFound(id)) => {
-            bail!("there is no agent '{id}'. Available agents: {}", known.join(", "))
-        }
+        Err(Refusal::AgentNotFound(id)) => bail!(
+            "there is no agent '{id}'. Available agents: {}. What keeps others from being served: agent-gateway check",
+            known.join(", ")
+        ),
         Err(refusal) => bail!("{refusal}"),
     };
     let outcome = &execution.outcome;

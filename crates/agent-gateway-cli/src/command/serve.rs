@@ -4,7 +4,7 @@ use std::{
     process::ExitCode,
 };
 
-use agent_gateway::{AuthSummary, Gateway, GatewayBuilder, ModelSource, Plan};
+use agent_gateway::{AuthSummary, Gateway, GatewayBuilder, ModelSource, Plan, core::diagnostic::Severity};
 use anyhow::{Context, Result};
 use tracing_subscriber::EnvFilter;
 
@@ -23,7 +23,11 @@ pub(crate) async fn serve(args: &Serve) -> Result<ExitCode> {
     }
     let plan = builder.auth_from_workspace().check().await;
     let about = About::of(&plan);
-    for finding in plan.diagnostics() {
+    // An error of the configuration stops the start, which tells it then.
+    let told_later = plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    for finding in
+        plan.diagnostics().filter(|finding| told_later == 0 || finding.severity == Severity::Warning)
+    {
         note(format_args!("{} {finding}", paint(Colour::Yellow, "found:", &std::io::stderr())));
     }
     let address = address(args, &plan)?;
@@ -124,7 +128,8 @@ impl About {
         }
         if self.offline {
             let text = "No model is configured and no provider key is set, so the built-in OFFLINE provider answers. It is \
-                        no model: it repeats what you say. Set OPENAI_API_KEY (or another provider's key) for real answers.";
+                        no model: it repeats what you say. For real answers set model.default, such as openai/gpt-4o-mini, and its provider's key, such as \
+                        OPENAI_API_KEY.";
             line(format_args!("\n  {}", paint(Colour::Yellow, text, &out)));
         }
         if let Some(agent) = self.agents.first() {
