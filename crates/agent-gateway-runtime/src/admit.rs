@@ -5,6 +5,7 @@ use agent_gateway_core::{
     agent::{AgentScope, Availability, ExecutionMode},
     execution::{Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, Target},
     id::ExecutionId,
+    ports::model::Delivery,
 };
 use agent_gateway_engine::{AgentPlan, FieldError, OutputSchema};
 use serde_json::json;
@@ -66,6 +67,9 @@ pub(crate) fn admit(
         (Mode::Wait, _) | (Mode::AsAgent, ExecutionMode::Sync) => Placement::Here,
         _ => Placement::Queue,
     };
+    if placement == Placement::Queue && request.delivery == Delivery::Incremental {
+        return Err(Refusal::StreamOfQueued);
+    }
     let (plan, agent_id) = (plan.clone(), agent_id.clone());
     let now = ports.clock.now();
     let mut execution = Execution::new(ExecutionId::generate(), agent_id, request.message, now);

@@ -68,9 +68,7 @@ impl StoreRecorder {
             Advanced::Refused { .. } => self.stored().await,
         }
     }
-}
 
-impl StoreRecorder {
     /// Stores the end, and tries again when the store is away for a moment: the work is done and paid for.
     async fn store(&self, change: &Transition) -> Result<Advanced> {
         for pause in RETRY_PAUSES {

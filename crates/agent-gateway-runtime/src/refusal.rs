@@ -22,6 +22,8 @@ pub enum Refusal {
     FieldInvalid(FieldError),
     /// The input does not fit the agent's schema.
     InputInvalid(Vec<FieldError>),
+    /// The run would be queued, and the caller wants its pieces as they come.
+    StreamOfQueued,
     /// The gateway has as many executions under way as it may.
     Busy,
     /// The gateway is shutting down.
@@ -51,6 +53,9 @@ impl fmt::Display for Refusal {
                 let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 write!(f, "Input validation failed: {}", lines.join("; "))
             }
+            Self::StreamOfQueued => f.write_str(
+                "A queued run cannot be streamed; leave out 'stream' or run the agent synchronously",
+            ),
             Self::Busy => {
                 f.write_str("the gateway has as many executions under way as it may; try again later")
             }

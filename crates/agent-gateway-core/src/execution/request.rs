@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     JsonMap,
     id::{AgentId, ExecutionId, IdempotencyKey, ScheduleId},
+    ports::model::Delivery,
     principal::Principal,
 };
 
@@ -20,6 +21,8 @@ pub struct ExecutionRequest {
     pub input: JsonMap,
     /// How the caller takes the answer.
     pub mode: Mode,
+    /// Whether the caller wants the answer piece by piece. A queued run has nobody to send the pieces to.
+    pub delivery: Delivery,
     /// Who started it, and why.
     pub origin: Origin,
     /// Settings of this run alone.
@@ -38,6 +41,7 @@ impl ExecutionRequest {
             message: message.into(),
             input: JsonMap::new(),
             mode: Mode::AsAgent,
+            delivery: Delivery::Whole,
             origin,
             options: RunOptions::default(),
             principal,
@@ -56,6 +60,13 @@ impl ExecutionRequest {
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// With another form of the answer.
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
         self
     }
 

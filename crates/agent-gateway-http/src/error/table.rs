@@ -83,6 +83,7 @@ impl From<Refusal> for ApiError {
             }
             Refusal::IdentityRequired(_) => Self::new(StatusCode::UNAUTHORIZED, "auth_required", message),
             Refusal::SetupRequired(_) => Self::new(StatusCode::CONFLICT, "setup_required", message),
+            Refusal::StreamOfQueued => Self::new(StatusCode::BAD_REQUEST, "streaming_not_supported", message),
             Refusal::FieldInvalid(field) => Self::validation(vec![field.into()]),
             Refusal::InputInvalid(fields) => input_invalid(fields),
             Refusal::Busy => {

@@ -1,17 +1,16 @@
 //! `POST /v1/agents/{agent_id}/invoke`.
 use agent_gateway_core::{
-    agent::{Availability, ExecutionMode},
-    execution::{ExecutionRequest, Mode, Origin},
+    execution::{ExecutionRequest, Origin},
     id::AgentId,
 };
 use agent_gateway_http::{Access, ApiError, Caller, Operation, Routes, Tag, json};
-use agent_gateway_runtime::{Catalogue, Executions, Submitted};
+use agent_gateway_runtime::{Executions, Submitted};
 use axum::{extract::State, http::StatusCode, response::Response};
 
 mod request;
 mod response;
 
-use request::{Invocation, InvokeRequest, Streaming};
+use request::{Invocation, InvokeRequest};
 pub(crate) use response::UsageInfo;
 use response::{InvokeResponse, QueuedResponse};
 
@@ -34,20 +33,15 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 async fn invoke(
     State(executions): State<Executions>,
-    State(catalogue): State<Catalogue>,
     Caller(principal): Caller,
     invocation: Invocation,
 ) -> Result<Response, ApiError> {
-    let Invocation { agent_id, prefix, message, input, options, mode, streaming } = invocation;
+    let Invocation { agent_id, prefix, message, input, options, mode, delivery } = invocation;
     let Ok(agent) = AgentId::new(&agent_id) else {
         return Err(ApiError::not_found("agent_not_found", "Agent", &agent_id));
     };
-    if streaming == Streaming::Wanted && would_be_queued(&catalogue, &agent, mode) {
-        let sentence = "A queued run cannot be streamed; leave out 'stream' or run the agent synchronously";
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "streaming_not_supported", sentence));
-    }
     let request = ExecutionRequest::new(agent, message, principal, Origin::Http);
-    match executions.submit(request.input(input).options(options).mode(mode)).await? {
+    match executions.submit(request.input(input).options(options).mode(mode).delivery(delivery)).await? {
         Submitted::Finished(run) => {
             Ok(json(StatusCode::OK, Some(&run.execution_id), &InvokeResponse::new(&run)))
         }
@@ -56,13 +50,4 @@ async fn invoke(
             Ok(json(StatusCode::ACCEPTED, Some(&execution.id), &body))
         }
     }
-}
-
-/// Unknown and disabled agents are not queued: `submit` says what is wrong with them.
-fn would_be_queued(catalogue: &Catalogue, agent: &AgentId, mode: Mode) -> bool {
-    let snapshot = catalogue.snapshot();
-    snapshot.agent(agent.as_str()).is_some_and(|agent| {
-        agent.availability == Availability::Enabled
-            && (mode == Mode::Detach || agent.execution_mode == ExecutionMode::Async)
-    })
 }

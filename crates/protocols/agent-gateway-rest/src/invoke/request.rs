@@ -2,6 +2,7 @@
 use agent_gateway_core::{
     JsonMap,
     execution::{Mode, RunOptions},
+    ports::model::Delivery,
 };
 use agent_gateway_http::{ApiError, Fields, Handles, JsonObject, PathId, Problems, Word, mount_prefix};
 use agent_gateway_runtime::MAX_MESSAGE_CHARS;
@@ -51,14 +52,7 @@ pub(super) struct Invocation {
     pub(super) input: JsonMap,
     pub(super) options: RunOptions,
     pub(super) mode: Mode,
-    pub(super) streaming: Streaming,
-}
-
-/// Whether the caller asks for a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Streaming {
-    Wanted,
-    NotWanted,
+    pub(super) delivery: Delivery,
 }
 
 impl FromRequest<Handles> for Invocation {
@@ -89,7 +83,7 @@ impl FromRequest<Handles> for Invocation {
                 output_schema: output_schema.map(Value::Object),
             },
             mode: if detach { Mode::Detach } else { Mode::AsAgent },
-            streaming: if stream { Streaming::Wanted } else { Streaming::NotWanted },
+            delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
         })
     }
 }
