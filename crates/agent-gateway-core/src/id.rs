@@ -139,6 +139,11 @@ checked_id!(
     |text| is_line(text, 128)
 );
 checked_id!(
+    /// One process of the gateway, from its start to its end.
+    InstanceId, "instance id", "one line of at most 256 bytes",
+    |text| is_line(text, 256)
+);
+checked_id!(
     /// A model in LiteLLM's form `provider/model`, or a bare well-known name.
     ModelName, "model name", "one line of at most 256 bytes",
     |text| is_line(text, 256)

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Outcome;
 use crate::{
@@ -62,6 +63,8 @@ pub struct LogEntry {
 pub enum LogEvent {
     /// The model answered, in full.
     ModelTurn(ModelTurn),
+    /// What the model had said of the turn under way is void: that turn is made anew.
+    Reset(ResetReason),
     /// A call was handed to its tool. After a crash this says which calls were under way.
     ToolStarted {
         /// The call.
@@ -81,9 +84,32 @@ impl LogEvent {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ModelTurn(_) => "model_turn",
+            Self::Reset(_) => "reset",
             Self::ToolStarted { .. } => "tool_started",
             Self::ToolTurn(_) => "tool_turn",
             Self::Finished(_) => "finished",
+        }
+    }
+}
+
+/// Why a model turn is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResetReason {
+    /// The process that ran it went away, and another attempt goes on from the log.
+    Resumed,
+    /// The model failed in the middle of its answer, and the fallback was asked.
+    Fallback,
+}
+
+impl ResetReason {
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resumed => "resumed",
+            Self::Fallback => "fallback",
         }
     }
 }
@@ -122,8 +148,38 @@ pub struct ToolTurn {
     /// How many bytes the whole result had, when it was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_from: Option<usize>,
+    /// What clients see, where that is more than what the model sees: the whole of a cut result, as far as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Arc<str>>,
+    /// How the result is written.
+    #[serde(default)]
+    pub form: ResultForm,
     /// How long it took.
     pub duration_ms: u64,
+}
+
+/// How a tool's result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultForm {
+    /// A text.
+    #[default]
+    Text,
+    /// JSON.
+    Json,
+}
+
+impl ToolTurn {
+    /// The result as clients see it: the tool's own value, or `{"error": ..}`.
+    #[must_use]
+    pub fn output(&self) -> Value {
+        let text = self.whole.as_deref().unwrap_or(&self.content);
+        let json = match self.form {
+            ResultForm::Json => serde_json::from_str(text).ok(),
+            ResultForm::Text => None,
+        };
+        json.unwrap_or_else(|| Value::String(text.to_owned()))
+    }
 }
 
 /// How a tool call ended.

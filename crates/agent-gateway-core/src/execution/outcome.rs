@@ -68,6 +68,9 @@ pub struct Outcome {
     /// How the answer misses its schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_errors: Option<Vec<String>>,
+    /// How many turns its conversation has with this one, where it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_count: Option<u64>,
 }
 
 impl Outcome {
@@ -80,6 +83,7 @@ impl Outcome {
             usage,
             error: None,
             validation_errors: None,
+            turn_count: None,
         }
     }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cursor, LogEntry, Outcome, RunOptions, Usage};
+use super::{Cursor, Idempotency, LogEntry, Outcome, RunOptions, Usage};
 use crate::{
     Error, JsonMap, Result, Timestamp,
-    id::{AgentId, ConversationId, ExecutionId, IdempotencyKey, ScheduleId, UserId},
+    id::{AgentId, ConversationId, ExecutionId, InstanceId, ScheduleId, UserId},
+    message::Message,
 };
 
 /// The state of an execution.
@@ -120,7 +121,9 @@ pub struct Execution {
     /// The revision of the definitions that it runs with.
     pub revision: String,
     /// What makes a repeated request run once.
-    pub idempotency_key: Option<IdempotencyKey>,
+    pub idempotency: Option<Idempotency>,
+    /// The process that must see it through while it is not finished; `None` when a durable queue does that.
+    pub instance: Option<InstanceId>,
     /// Which attempt may write.
     pub fence: Fence,
     /// When it first ran.
@@ -157,7 +160,8 @@ impl Execution {
             parent_execution_id: None,
             delegation_depth: 0,
             revision: String::new(),
-            idempotency_key: None,
+            idempotency: None,
+            instance: None,
             fence: Fence::NONE,
             started_at: None,
             completed_at: None,
@@ -174,6 +178,8 @@ pub enum Transition {
     Start {
         /// The fence of the new attempt.
         fence: Fence,
+        /// The process that must see it through; `None` when a durable queue does that.
+        instance: Option<InstanceId>,
         /// When it begins.
         at: Timestamp,
     },
@@ -183,6 +189,8 @@ pub enum Transition {
         outcome: Box<Outcome>,
         /// The last entries of the log, which end with `Finished`.
         entries: Vec<LogEntry>,
+        /// What is added to the execution's conversation; nothing where that was deleted meanwhile.
+        said: Vec<Message>,
         /// When it ended.
         at: Timestamp,
     },
@@ -215,6 +223,8 @@ pub struct ExecutionQuery {
     pub schedule_id: Option<ScheduleId>,
     /// In this state.
     pub status: Option<ExecutionStatus>,
+    /// To be seen through by this process.
+    pub instance: Option<InstanceId>,
     /// Accepted at or after.
     pub since: Option<Timestamp>,
     /// Accepted at or before.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     JsonMap,
-    id::{AgentId, ExecutionId, IdempotencyKey, ScheduleId},
+    id::{AgentId, ConversationId, ExecutionId, IdempotencyKey, ScheduleId},
     ports::model::Delivery,
     principal::Principal,
 };
@@ -21,14 +21,14 @@ pub struct ExecutionRequest {
     pub input: JsonMap,
     /// How the caller takes the answer.
     pub mode: Mode,
-    /// Whether the caller wants the answer piece by piece. A queued run has nobody to send the pieces to.
-    pub delivery: Delivery,
     /// Who started it, and why.
     pub origin: Origin,
     /// Settings of this run alone.
     pub options: RunOptions,
     /// On whose behalf it runs.
     pub principal: Principal,
+    /// The conversation that it is a turn of.
+    pub thread: Thread,
     /// Makes a repeated request run once.
     pub idempotency_key: Option<IdempotencyKey>,
 }
@@ -41,10 +41,10 @@ impl ExecutionRequest {
             message: message.into(),
             input: JsonMap::new(),
             mode: Mode::AsAgent,
-            delivery: Delivery::Whole,
             origin,
             options: RunOptions::default(),
             principal,
+            thread: Thread::None,
             idempotency_key: None,
         }
     }
@@ -66,11 +66,32 @@ impl ExecutionRequest {
     /// With another form of the answer.
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
+        self.options.delivery = delivery;
         self
     }
 
-    /// With settings of this run.
+    /// As a turn of a conversation.
+    #[must_use]
+    pub fn thread(mut self, thread: Thread) -> Self {
+        self.thread = thread;
+        self
+    }
+
+    /// With another rule for a caller that goes away.
+    #[must_use]
+    pub fn departure(mut self, departure: Departure) -> Self {
+        self.options.departure = departure;
+        self
+    }
+
+    /// With a key that makes a repeated request run once.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// With settings of this run, in the place of all that were set before.
     #[must_use]
     pub fn options(mut self, options: RunOptions) -> Self {
         self.options = options;
@@ -96,6 +117,28 @@ pub enum Mode {
     Wait,
     /// Comes back for it: the run goes through the queue.
     Detach,
+}
+
+/// The conversation that a run is a turn of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thread {
+    /// None: the run stands alone.
+    None,
+    /// A new one.
+    New,
+    /// This one.
+    Existing(ConversationId),
+}
+
+/// What becomes of a run whose caller goes away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Departure {
+    /// It is cancelled.
+    #[default]
+    Cancels,
+    /// It goes on, and its events can be read later.
+    Detaches,
 }
 
 /// Who started an execution.
@@ -143,4 +186,14 @@ pub struct RunOptions {
     /// The JSON Schema that the answer must fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    /// Whether the answer was asked for piece by piece; an attempt that goes on after a crash sends pieces too.
+    #[serde(skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
+    /// Whether somebody may come back for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub departure: Departure,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -3,6 +3,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -47,9 +48,11 @@ impl ModelRequest {
 }
 
 /// How the answer is wanted. Both give the same events; `Whole` lets a provider send them in one piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// All at once.
+    #[default]
     Whole,
     /// As it is made.
     Incremental,

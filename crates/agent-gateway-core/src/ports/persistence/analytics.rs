@@ -21,12 +21,15 @@ pub enum CostGroup {
     User,
     /// The calendar day in UTC.
     Day,
+    /// The model that answered, as its provider names it. An execution counts for every model that took part, its tokens
+    /// and its cost for the model that consumed them.
+    Model,
 }
 
 /// The sum of one group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostRow {
-    /// The agent, the user (empty without one), or the day as `YYYY-MM-DD`.
+    /// The agent, the user (empty without one), or the day as `YYYY-MM-DD`, or the model.
     pub group: String,
     /// How many executions.
     pub executions: u64,

@@ -24,6 +24,8 @@ pub struct Conversation {
     pub summary: Option<String>,
     /// How many messages it holds; kept by the store.
     pub message_count: u64,
+    /// How many of them are the caller's; kept by the store.
+    pub turn_count: u64,
     /// What the caller attached to it.
     pub metadata: JsonMap,
     /// When it began.
@@ -43,6 +45,7 @@ impl Conversation {
             title: None,
             summary: None,
             message_count: 0,
+            turn_count: 0,
             metadata: JsonMap::new(),
             created_at: at,
             updated_at: at,
