@@ -9,9 +9,11 @@ use agent_gateway_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    OutputSchema, Ports, Run,
+    OutputSchema, Ports, Run, Setting,
     guard::{Budget, Phase, Progress},
-    prompt::user_message,
+    history::joined,
+    past::{Next, after, restore},
+    prompt::{supplied, user_message},
     tools::{call_all, millis},
     turn::{Offer, ask},
 };
@@ -21,8 +23,8 @@ use crate::{
 pub struct Ended {
     /// How.
     pub outcome: Outcome,
-    /// What the log does not hold yet: it belongs into the same write as the end of the run.
-    pub unrecorded: Vec<LogEvent>,
+    /// The model's last turn, which the log does not hold yet: it belongs into the same write as the end of the run.
+    pub unrecorded: Option<ModelTurn>,
 }
 
 /// Why the loop was left.
@@ -54,32 +56,69 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
 }
 
 fn opening(run: &Run, ports: Ports<'_>) -> Vec<Message> {
-    let schema = run.output_schema.as_deref();
-    let system = run.agent.prompt.system(ports.clock.now(), schema);
-    let message = user_message(&run.message, &run.context.metadata, &run.agent.definition);
-    vec![Message::system(system), Message::user(message)]
+    let (schema, input) = (run.output_schema.as_deref(), &run.context.metadata);
+    let definition = &run.agent.definition;
+    let system = Message::system(run.agent.prompt.system(ports.clock.now(), &run.setting, schema));
+    match &run.setting {
+        Setting::Single => vec![system, Message::user(user_message(&run.message, input, definition))],
+        Setting::Conversation(history) => {
+            let mut messages = vec![system];
+            messages.extend(supplied(input, definition));
+            messages.extend(history.iter().cloned());
+            messages.push(Message::user(run.message.clone()));
+            joined(messages)
+        }
+    }
 }
 
 async fn advance(run: &Run, ports: Ports<'_>, progress: &mut Progress) -> Result<Stop, Error> {
-    while progress.iterations < run.limits.max_iterations {
-        let budget = progress.budget(&run.limits);
-        let spent = budget == Budget::Spent && progress.calls > 0;
-        let offer = if budget == Budget::Spent { Offer::AnswerOnly } else { Offer::Tools };
-        let turn = ask(run, ports, progress, offer).await?;
-        if turn.tool_calls.is_empty() || offer == Offer::AnswerOnly {
-            let reason = if spent { StopReason::MaxToolCalls } else { StopReason::Completed };
-            return answer(run, ports, progress, turn, reason).await;
-        }
-        ports.record(LogEvent::ModelTurn(turn.clone())).await?;
-        let ModelTurn { text, tool_calls, .. } = turn;
-        progress.messages.push(Message::Assistant { content: text, tool_calls: tool_calls.clone() });
-        call_all(run, ports, progress, &tool_calls).await?;
+    // Of a turn that an earlier attempt recorded, only its answer's second chance is left.
+    let mut recorded = !run.past.is_empty();
+    let mut next = restore(run, progress);
+    loop {
+        next = match next {
+            Next::Ask if progress.iterations >= run.limits.max_iterations => {
+                return Ok(Stop::At(StopReason::MaxIterations));
+            }
+            Next::Ask => {
+                recorded = false;
+                let spent = progress.budget(&run.limits) == Budget::Spent;
+                let offer = if spent { Offer::AnswerOnly } else { Offer::Tools };
+                let turn = ask(run, ports, progress, offer).await?;
+                let next = after(run, progress, &turn);
+                if let Next::Call(_) = next {
+                    ports.record(LogEvent::ModelTurn(turn)).await?;
+                }
+                next
+            }
+            Next::Call(calls) => {
+                call_all(run, ports, progress, calls).await?;
+                Next::Ask
+            }
+            Next::Judge(turn, reason) if recorded => return repair(run, ports, progress, turn, reason).await,
+            Next::Judge(turn, reason) => return judge(run, ports, progress, turn, reason).await,
+        };
     }
-    Ok(Stop::At(StopReason::MaxIterations))
 }
 
 /// Holds the answer against its schema, and asks once more when it does not fit.
-async fn answer(
+async fn judge(
+    run: &Run,
+    ports: Ports<'_>,
+    progress: &mut Progress,
+    turn: ModelTurn,
+    reason: StopReason,
+) -> Result<Stop, Error> {
+    let fits = run.output_schema.as_deref().is_none_or(|schema| schema.read(&turn.text).is_ok());
+    if fits {
+        return Ok(Stop::Answered(turn, reason));
+    }
+    ports.record(LogEvent::ModelTurn(turn.clone())).await?;
+    repair(run, ports, progress, turn, reason).await
+}
+
+/// Asks once more after an answer that misses its schema.
+async fn repair(
     run: &Run,
     ports: Ports<'_>,
     progress: &mut Progress,
@@ -88,7 +127,6 @@ async fn answer(
 ) -> Result<Stop, Error> {
     let Some(schema) = run.output_schema.as_deref() else { return Ok(Stop::Answered(turn, reason)) };
     let Err(errors) = schema.read(&turn.text) else { return Ok(Stop::Answered(turn, reason)) };
-    ports.record(LogEvent::ModelTurn(turn.clone())).await?;
     progress.messages.push(Message::assistant(turn.text));
     progress.messages.push(Message::user(schema.repair(&errors)));
     let again = ask(run, ports, progress, Offer::AnswerOnly).await?;
@@ -116,9 +154,7 @@ fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phas
             (Outcome::new(StopReason::Error, last_text, usage).error(error.message()), None)
         }
     };
-    let mut unrecorded: Vec<LogEvent> = turn.map(LogEvent::ModelTurn).into_iter().collect();
-    unrecorded.push(LogEvent::Finished(outcome.clone()));
-    Ended { outcome, unrecorded }
+    Ended { outcome, unrecorded: turn }
 }
 
 fn fitting(schema: &OutputSchema, turn: &ModelTurn) -> Option<serde_json::Value> {

@@ -80,6 +80,11 @@ impl Progress {
         }
     }
 
+    /// Counts calls, the refused ones included.
+    pub(crate) fn add_calls(&mut self, calls: usize) {
+        self.calls = self.calls.saturating_add(u32::try_from(calls).unwrap_or(u32::MAX));
+    }
+
     pub(crate) fn budget(&self, limits: &Limits) -> Budget {
         match limits.max_tool_calls.saturating_sub(self.calls) {
             0 => Budget::Spent,

@@ -6,6 +6,8 @@
 mod agent;
 mod drive;
 mod guard;
+mod history;
+mod past;
 mod prompt;
 mod run;
 mod schema;
@@ -14,7 +16,9 @@ mod turn;
 
 pub use agent::{AgentPlan, ModelPlan};
 pub use drive::{Ended, drive};
+pub use history::window;
+pub use past::{CutOff, Past};
 pub use prompt::PromptLayers;
-pub use run::{Ports, Recorder, Run};
+pub use run::{Ports, Recorder, Run, Setting};
 pub use schema::{FieldError, OutputSchema, Schema};
 pub use tools::{BoundTool, ToolSet};

@@ -2,10 +2,12 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use agent_gateway_core::{
-    JsonMap, Timestamp, agent::AgentDefinition, definitions::Definitions, skill::SkillDefinition,
+    JsonMap, Timestamp, agent::AgentDefinition, definitions::Definitions, message::Message,
+    skill::SkillDefinition,
 };
+use serde_json::Value;
 
-use crate::OutputSchema;
+use crate::{OutputSchema, Setting};
 
 const SEPARATOR: &str = "\n\n---\n\n";
 
@@ -14,6 +16,8 @@ const SEPARATOR: &str = "\n\n---\n\n";
 pub struct PromptLayers {
     /// The shared prompts, the agent's prompt and its behaviour.
     instructions: String,
+    /// How a conversation collects the structured input; empty where the agent has no schema for it.
+    collection: String,
     /// The static context.
     reference: String,
     /// The skills.
@@ -31,6 +35,7 @@ impl PromptLayers {
         let skills = agent.skills.iter().filter_map(|id| definitions.skills.get(id.as_str()));
         Self {
             instructions: join(instructions.into_iter().map(|layer| &**layer)),
+            collection: agent.input_schema.as_ref().map(collection).unwrap_or_default(),
             reference: headed("## Reference Material", &files.join(SEPARATOR)),
             skills: skills_layer(skills.map(|skill| &**skill)),
         }
@@ -38,9 +43,14 @@ impl PromptLayers {
 
     /// The system prompt of one run.
     #[must_use]
-    pub fn system(&self, now: Timestamp, output: Option<&OutputSchema>) -> String {
+    pub fn system(&self, now: Timestamp, setting: &Setting, output: Option<&OutputSchema>) -> String {
         let date = now.strftime("Current date and time: %Y-%m-%d %H:%M UTC").to_string();
-        let mut prompt = join([date.as_str(), &self.instructions, &self.reference, &self.skills]);
+        let collection = match setting {
+            Setting::Single => "",
+            Setting::Conversation(_) => &self.collection,
+        };
+        let mut prompt =
+            join([date.as_str(), &self.instructions, collection, &self.reference, &self.skills]);
         if let Some(schema) = output {
             prompt.push_str(&schema.instruction());
         }
@@ -55,6 +65,52 @@ pub(crate) fn user_message(message: &Arc<str>, input: &JsonMap, agent: &AgentDef
     }
     let json = serde_json::to_string_pretty(input).unwrap_or_default();
     format!("{message}\n\n## Input\n```json\n{json}\n```").into()
+}
+
+/// What a conversation begins with when the caller gave structured input that the agent has a schema for.
+pub(crate) fn supplied(input: &JsonMap, agent: &AgentDefinition) -> Vec<Message> {
+    if input.is_empty() || agent.input_schema.is_none() {
+        return Vec::new();
+    }
+    let json = serde_json::to_string_pretty(input).unwrap_or_default();
+    let given = format!(
+        "These values were supplied before the conversation began. Use them, and ask only for required ones that are \
+         missing.\n\n```json\n{json}\n```"
+    );
+    vec![Message::user(given), Message::assistant("I have these values and will ask only for what is missing.")]
+}
+
+/// Tells the model which values to collect in the course of a conversation.
+fn collection(schema: &Value) -> String {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return String::new() };
+    let required: Vec<&str> = match schema.get("required") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let mut list = String::new();
+    for (name, property) in properties {
+        let need = if required.contains(&name.as_str()) { "**(required)**" } else { "*(optional)*" };
+        let _ = write!(list, "- **{name}** {need}");
+        if let Some(text) = property.get("description").and_then(Value::as_str) {
+            let _ = write!(list, ": {text}");
+        }
+        if let Some(kind) = property.get("type").and_then(Value::as_str) {
+            let _ = write!(list, " (type: {kind})");
+        }
+        list.push('\n');
+    }
+    if list.is_empty() {
+        return list;
+    }
+    format!(
+        "## Conversation Data Collection\n\nYou need the values below to do your work. Find them out in the course of the \
+         conversation.\n\n### Information to collect\n\n{list}\n### Guidelines\n\n\
+         - Take what the user has said already; ask only for what is missing.\n\
+         - Turn relative dates such as \"tomorrow\" into dates.\n\
+         - Ask for optional values only where they matter, and do not interrogate.\n\
+         - Do not show JSON to the user.\n\
+         - Go ahead as soon as the required values are known."
+    )
 }
 
 fn join<'a>(layers: impl IntoIterator<Item = &'a str>) -> String {

@@ -5,12 +5,13 @@ use agent_gateway_core::{
     Error, Result,
     clock::Clock,
     execution::{Limits, LogEvent},
-    ports::model::LanguageModel,
+    message::Message,
+    ports::model::{Delivery, LanguageModel},
     tool::ToolContext,
 };
 use async_trait::async_trait;
 
-use crate::{AgentPlan, OutputSchema};
+use crate::{AgentPlan, OutputSchema, Past};
 
 /// One run, with every default applied.
 #[derive(Debug)]
@@ -25,6 +26,21 @@ pub struct Run {
     pub limits: Limits,
     /// What its answer must fit.
     pub output_schema: Option<Arc<OutputSchema>>,
+    /// Whether it stands alone or is a turn of a conversation.
+    pub setting: Setting,
+    /// Whether the model's text is wanted piece by piece.
+    pub delivery: Delivery,
+    /// What earlier attempts got done.
+    pub past: Past,
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug)]
+pub enum Setting {
+    /// Alone.
+    Single,
+    /// In a conversation that went like this before; see [`window`](crate::window).
+    Conversation(Vec<Message>),
 }
 
 /// What a run needs from outside.
@@ -53,4 +69,8 @@ impl Ports<'_> {
 pub trait Recorder: fmt::Debug + Send + Sync {
     /// Stores the event behind those before it. The run goes on only when this answers; an error ends the run.
     async fn record(&self, event: LogEvent) -> Result<()>;
+
+    /// Takes a piece of the text of the model turn under way. It does not wait for a store: what is lost of it in a crash is
+    /// said again. The turn itself is recorded when it is whole.
+    fn say(&self, piece: &Arc<str>);
 }

@@ -11,11 +11,11 @@ use std::{
 
 use agent_gateway_core::{
     Error, ErrorKind, JsonMap, Result,
-    execution::{LogEvent, ToolOutcome, ToolTurn},
+    execution::{LogEvent, ResultForm, ToolOutcome, ToolTurn},
     id::{AgentId, ToolName},
-    message::{Arguments, Message, ToolCall},
+    message::{Arguments, ToolCall},
     ports::tool::Tool,
-    tool::{ToolRetry, ToolSpec},
+    tool::{ToolOutput, ToolRetry, ToolSpec},
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
@@ -23,7 +23,11 @@ use serde_json::{Value, json};
 use crate::{
     Ports, Run, Schema,
     guard::{Budget, Phase, Progress},
+    past::Calls,
 };
+
+/// How much of a result is kept for clients when the model sees less of it.
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// A tool made ready to be called.
 pub struct BoundTool {
@@ -99,38 +103,32 @@ impl ToolSet {
     }
 }
 
-/// Makes the calls of one turn, at most `parallel_tools` at the same time, and adds their results in the order of the calls.
+/// Makes the calls of one turn that have no result yet, at most `parallel_tools` at the same time, and adds the results in
+/// the order of the calls.
 pub(crate) async fn call_all(
     run: &Run,
     ports: Ports<'_>,
     progress: &mut Progress,
-    calls: &[ToolCall],
+    mut calls: Calls,
 ) -> Result<()> {
     let Budget::Left(allowed) = progress.budget(&run.limits) else { return Ok(()) };
     progress.phase = Phase::Tools;
     let turn = progress.iterations;
-    progress.calls = progress.calls.saturating_add(u32::try_from(calls.len()).unwrap_or(u32::MAX));
+    progress.add_calls(calls.len());
     // Boxed, because the compiler cannot prove a borrowing closure's futures `Send` for every lifetime.
     let mut pending: Vec<BoxFuture<'_, (usize, Result<ToolTurn>)>> = Vec::with_capacity(calls.len());
-    for (place, call) in calls.iter().enumerate() {
-        let (within, begun) = (place < allowed as usize, progress.begun.clone());
+    for (place, call) in calls.missing() {
+        let (within, begun, call) = (place < allowed as usize, progress.begun.clone(), call.clone());
         pending.push(Box::pin(async move {
-            (place, call_one(run, ports, call, Place { turn, place, within }, &begun).await)
+            (place, call_one(run, ports, &call, Place { turn, place, within }, &begun).await)
         }));
     }
     let mut answered = stream::iter(pending).buffer_unordered(run.limits.parallel_tools.max(1));
-    let mut results: Vec<Option<ToolTurn>> = vec![None; calls.len()];
     while let Some((place, result)) = answered.next().await {
-        let result = result?;
-        results[place] = Some(result);
+        calls.put(place, result?);
     }
-    for result in results.into_iter().flatten() {
-        progress.messages.push(Message::Tool {
-            call_id: result.call_id,
-            name: result.name,
-            content: result.content,
-        });
-    }
+    drop(answered);
+    calls.tell(progress);
     Ok(())
 }
 
@@ -150,7 +148,7 @@ async fn call_one(
     begun: &AtomicU32,
 ) -> Result<ToolTurn> {
     let started = tokio::time::Instant::now();
-    let (arguments, outcome, text) = match admit(run, call, place) {
+    let (arguments, outcome, result) = match admit(run, call, place) {
         Err(refusal) => (call.arguments.clone(), ToolOutcome::Refused, failure(&refusal)),
         Ok((tool, arguments)) => {
             if tool.spec.retry == ToolRetry::Never {
@@ -163,14 +161,18 @@ async fn call_one(
             begun.fetch_add(1, Ordering::Relaxed);
             let answer = AssertUnwindSafe(tool.tool.call(arguments.clone(), &context)).catch_unwind().await;
             let answer = answer.unwrap_or_else(|_| Err(Error::unexpected("the tool panicked")));
-            let (outcome, text) = match answer {
-                Ok(output) => (ToolOutcome::Succeeded, output.to_text()),
+            let (outcome, result) = match answer {
+                Ok(output) => (ToolOutcome::Succeeded, output),
                 Err(error) => (ToolOutcome::Failed, failure(&tool_failure(&call.name, &error))),
             };
-            (Arguments::Object(arguments), outcome, text)
+            (Arguments::Object(arguments), outcome, result)
         }
     };
-    let (content, cut_from) = cut(text, run.limits.max_result_bytes);
+    let form = match result {
+        ToolOutput::Text(_) | ToolOutput::Json(Value::String(_)) => ResultForm::Text,
+        ToolOutput::Json(_) => ResultForm::Json,
+    };
+    let Cut { content, cut_from, whole } = cut(result.to_text(), run.limits.max_result_bytes);
     let turn = ToolTurn {
         call_id: call.id.clone(),
         name: call.name.clone(),
@@ -178,6 +180,8 @@ async fn call_one(
         outcome,
         content,
         cut_from,
+        whole,
+        form,
         duration_ms: millis(started),
     };
     ports.record(LogEvent::ToolTurn(turn.clone())).await?;
@@ -212,20 +216,27 @@ fn tool_failure(name: &str, error: &Error) -> String {
     }
 }
 
-fn failure(sentence: &str) -> String {
-    json!({ "error": sentence }).to_string()
+fn failure(sentence: &str) -> ToolOutput {
+    ToolOutput::Json(json!({ "error": sentence }))
+}
+
+/// A result as the model sees it, and the whole of it where that is more.
+struct Cut {
+    content: Arc<str>,
+    cut_from: Option<usize>,
+    whole: Option<Arc<str>>,
 }
 
 /// Cuts a result at a character, and says so.
-fn cut(mut text: String, most: usize) -> (Arc<str>, Option<usize>) {
-    let whole = text.len();
-    if whole <= most {
-        return (text.into(), None);
+fn cut(text: String, most: usize) -> Cut {
+    let length = text.len();
+    if length <= most {
+        return Cut { content: text.into(), cut_from: None, whole: None };
     }
     let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.truncate(end);
-    text.push_str(&format!("\n[truncated: the first {end} of {whole} bytes]"));
-    (text.into(), Some(whole))
+    let content = format!("{}\n[truncated: the first {end} of {length} bytes]", &text[..end]);
+    let whole = (length <= MAX_KEPT_BYTES).then(|| text.into());
+    Cut { content: content.into(), cut_from: Some(length), whole }
 }
 
 pub(crate) fn millis(since: tokio::time::Instant) -> u64 {

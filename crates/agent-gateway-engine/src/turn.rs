@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     Error, Result,
-    execution::ModelTurn,
+    execution::{LogEvent, ModelTurn, ResetReason},
     id::ModelName,
     message::Message,
-    ports::model::{Completion, ModelExt, ModelRequest},
+    ports::model::{Completion, CompletionFold, Delivery, ModelEvent, ModelRequest},
     tool::ToolSpec,
 };
+use futures::StreamExt;
 
 use crate::{
     ModelPlan, Ports, Run,
@@ -25,6 +26,13 @@ pub(crate) enum Offer {
     AnswerOnly,
 }
 
+/// How much a model had said when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Something,
+}
+
 /// Asks the agent's model, and its fallback when that fails. The progress knows of the turn, the log does not yet.
 pub(crate) async fn ask(
     run: &Run,
@@ -39,15 +47,21 @@ pub(crate) async fn ask(
     };
     progress.phase = Phase::Model(plan.name.clone());
     let started = tokio::time::Instant::now();
-    let request = |name: &ModelName| request(plan, name.clone(), progress.messages.clone(), tools.clone());
-    let first = ports.model.complete(request(&plan.name)).await;
+    let request = |name: &ModelName| {
+        request(plan, run.delivery, name.clone(), progress.messages.clone(), tools.clone())
+    };
+    let first = answer(ports, request(&plan.name)).await;
     let (name, answer) = match (first, &plan.fallback) {
-        (Err(error), Some(fallback)) => {
+        (Err((error, said)), Some(fallback)) => {
             tracing::warn!(model = %plan.name, %fallback, error = ?error, "model failed, asking the fallback");
-            let second = ports.model.complete(request(fallback)).await;
-            (fallback, second.map_err(|second| both_failed(&error, &second)))
+            if said == Said::Something {
+                ports.record(LogEvent::Reset(ResetReason::Fallback)).await?;
+            }
+            progress.phase = Phase::Model(fallback.clone());
+            let second = answer(ports, request(fallback)).await;
+            (fallback, second.map_err(|(second, _)| both_failed(&error, &second)))
         }
-        (first, _) => (&plan.name, first),
+        (first, _) => (&plan.name, first.map_err(|(error, _)| error)),
     };
     let Completion { model, text, tool_calls, usage, .. } = answer?;
     // The name that the provider gives says most exactly what answered; not every provider gives a known one.
@@ -59,8 +73,27 @@ pub(crate) async fn ask(
     Ok(turn)
 }
 
+/// Folds one model's answer, and passes its text on where it is wanted in pieces.
+async fn answer(ports: Ports<'_>, request: ModelRequest) -> Result<Completion, (Error, Said)> {
+    let (delivery, mut said) = (request.delivery, Said::Nothing);
+    let mut events = ports.model.stream(request).await.map_err(|error| (error, said))?;
+    let mut fold = CompletionFold::default();
+    while let Some(event) = events.next().await {
+        let event = event.map_err(|error| (error, said))?;
+        fold.push(&event).map_err(|error| (error, said))?;
+        if let (Delivery::Incremental, ModelEvent::Text(piece)) = (delivery, &event)
+            && !piece.is_empty()
+        {
+            said = Said::Something;
+            ports.recorder.say(piece);
+        }
+    }
+    fold.finish().map_err(|error| (error, said))
+}
+
 fn request(
     plan: &ModelPlan,
+    delivery: Delivery,
     name: ModelName,
     messages: Vec<Message>,
     tools: Arc<[Arc<ToolSpec>]>,
@@ -69,6 +102,7 @@ fn request(
     request.tools = tools;
     request.temperature = plan.temperature;
     request.max_tokens = plan.max_tokens;
+    request.delivery = delivery;
     request
 }
 

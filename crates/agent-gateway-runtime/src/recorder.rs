@@ -1,21 +1,32 @@
-//! Writes a run's log and its end.
-use std::{sync::Arc, time::Duration};
+//! Writes a run's log and its end, and shows both to those who watch.
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
     clock::Clock,
-    execution::{Advanced, Cursor, Fence, LogEntry, LogEvent, Outcome, Transition},
+    execution::{
+        Advanced, Cursor, DraftPiece, Fence, LogEntry, LogEvent, ModelTurn, Outcome, Transition,
+    },
     id::ExecutionId,
+    message::Message,
     ports::persistence::PersistenceBackend,
     principal::Principal,
 };
-use agent_gateway_engine::{Ended, Recorder};
+use agent_gateway_engine::Recorder;
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
+
+use crate::live::Live;
 
 /// How long to wait before the end of a run is stored again.
 const RETRY_PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+/// How long text is gathered before it is stored.
+const DRAFT_PAUSE: Duration = Duration::from_millis(250);
 
 /// The log of one attempt to run an execution.
 #[derive(Debug)]
@@ -24,7 +35,10 @@ pub(crate) struct StoreRecorder {
     clock: Arc<dyn Clock>,
     id: ExecutionId,
     fence: Fence,
-    tail: Mutex<Tail>,
+    live: Arc<Live>,
+    tail: tokio::sync::Mutex<Tail>,
+    draft: Mutex<Unstored>,
+    spoken: Notify,
 }
 
 /// The end of the log. An append that was cut off may have been stored, so its entries are written again, as they were.
@@ -34,6 +48,24 @@ struct Tail {
     unconfirmed: Vec<LogEntry>,
 }
 
+/// What was said of the turn under way and is not stored.
+#[derive(Debug, Default)]
+struct Unstored {
+    after: Cursor,
+    offset: u64,
+    text: String,
+}
+
+impl Unstored {
+    /// A piece that could not be stored goes with the next one, unless its turn is whole by now.
+    fn put_back(&mut self, piece: &DraftPiece) {
+        if !self.text.is_empty() && self.after == piece.after {
+            self.text.insert_str(0, &piece.text);
+            self.offset = piece.offset;
+        }
+    }
+}
+
 impl Tail {
     fn push(&mut self, event: LogEvent, at: Timestamp) {
         self.last = self.last.next();
@@ -41,31 +73,81 @@ impl Tail {
     }
 }
 
+/// The end of a run, as it is stored.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// The model's last turn.
+    pub(crate) turn: Option<ModelTurn>,
+    /// How the run ended.
+    pub(crate) outcome: Outcome,
+    /// What its conversation gets.
+    pub(crate) said: Vec<Message>,
+}
+
 impl StoreRecorder {
     /// Continues the log behind `last` under `fence`.
     pub(crate) fn new(
         persistence: Arc<dyn PersistenceBackend>,
         clock: Arc<dyn Clock>,
-        id: ExecutionId,
-        fence: Fence,
+        (id, fence): (ExecutionId, Fence),
         last: Cursor,
+        live: Arc<Live>,
     ) -> Self {
-        Self { persistence, clock, id, fence, tail: Mutex::new(Tail { last, unconfirmed: Vec::new() }) }
+        live.begin(last);
+        Self {
+            persistence,
+            clock,
+            id,
+            fence,
+            live,
+            tail: tokio::sync::Mutex::new(Tail { last, unconfirmed: Vec::new() }),
+            draft: Mutex::default(),
+            spoken: Notify::new(),
+        }
+    }
+
+    /// Stores what the model says in small batches, for as long as it is polled.
+    pub(crate) async fn keep_drafts(&self) -> Infallible {
+        loop {
+            self.spoken.notified().await;
+            tokio::time::sleep(DRAFT_PAUSE).await;
+            let Unstored { after, offset, text } = std::mem::take(&mut *self.draft());
+            if text.is_empty() {
+                continue;
+            }
+            let piece = DraftPiece { after, offset, text: text.into() };
+            if let Err(error) =
+                self.persistence.executions().append_draft(&self.id, self.fence, &piece).await
+            {
+                tracing::warn!(execution_id = %self.id, error = ?error, "a draft is not stored yet");
+                self.draft().put_back(&piece);
+            }
+        }
     }
 
     /// Stores the end of the run with what the log lacks. The answer is what is stored: another's end, when that came first.
-    pub(crate) async fn settle(&self, ended: Ended) -> Result<Arc<Outcome>> {
+    pub(crate) async fn settle(&self, end: End) -> Result<Arc<Outcome>> {
         let mut tail = self.tail.lock().await;
         let at = self.clock.now();
-        for event in ended.unrecorded {
-            tail.push(event, at);
+        if let Some(turn) = end.turn {
+            tail.push(LogEvent::ModelTurn(turn), at);
         }
+        tail.push(LogEvent::Finished(end.outcome.clone()), at);
         let entries = std::mem::take(&mut tail.unconfirmed);
-        let outcome = Arc::new(ended.outcome);
-        let change = Transition::Finish { outcome: Box::new(Outcome::clone(&outcome)), entries, at };
-        match self.store(&change).await? {
-            Advanced::Applied => Ok(outcome),
-            Advanced::Refused { .. } => self.stored().await,
+        let outcome = Arc::new(end.outcome);
+        let change = Transition::Finish {
+            outcome: Box::new(Outcome::clone(&outcome)),
+            entries,
+            said: end.said,
+            at,
+        };
+        match (self.store(&change).await?, change) {
+            (Advanced::Applied, Transition::Finish { entries, .. }) => {
+                self.live.publish(entries);
+                Ok(outcome)
+            }
+            (Advanced::Applied, _) => Ok(outcome),
+            (Advanced::Refused { .. }, _) => self.stored().await,
         }
     }
 
@@ -93,6 +175,10 @@ impl StoreRecorder {
             .map(Arc::new)
             .ok_or_else(|| Error::conflict("another attempt runs this execution").with("execution", &self.id))
     }
+
+    fn draft(&self) -> MutexGuard<'_, Unstored> {
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -101,7 +187,25 @@ impl Recorder for StoreRecorder {
         let mut tail = self.tail.lock().await;
         tail.push(event, self.clock.now());
         self.persistence.executions().append(&self.id, self.fence, &tail.unconfirmed).await?;
-        tail.unconfirmed.clear();
+        self.draft().text.clear();
+        self.live.publish(tail.unconfirmed.drain(..));
         Ok(())
+    }
+
+    fn say(&self, piece: &Arc<str>) {
+        let (after, offset) = self.live.say(piece);
+        let mut draft = self.draft();
+        if draft.text.is_empty() {
+            (draft.after, draft.offset) = (after, offset);
+            self.spoken.notify_one();
+        }
+        draft.text.push_str(piece);
+    }
+}
+
+impl Drop for StoreRecorder {
+    /// Whoever still watches goes on reading from the store.
+    fn drop(&mut self) {
+        self.live.close();
     }
 }

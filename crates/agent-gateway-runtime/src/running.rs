@@ -8,6 +8,8 @@ use agent_gateway_core::id::ExecutionId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::live::Live;
+
 /// Executions under way by id.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
@@ -18,8 +20,16 @@ pub(crate) struct Running {
 
 #[derive(Debug, Default)]
 struct Table {
-    seats: HashMap<ExecutionId, (u64, CancellationToken)>,
+    seats: HashMap<ExecutionId, Held>,
     tickets: u64,
+}
+
+/// What the others know of an execution under way.
+#[derive(Debug)]
+struct Held {
+    ticket: u64,
+    cancel: CancellationToken,
+    live: Arc<Live>,
 }
 
 /// An execution's place among the running; it leaves when this is dropped.
@@ -29,6 +39,7 @@ pub(crate) struct Seat {
     id: ExecutionId,
     ticket: u64,
     cancel: CancellationToken,
+    live: Arc<Live>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -51,19 +62,29 @@ impl Running {
     }
 
     fn enter(&self, id: &ExecutionId, room: Option<OwnedSemaphorePermit>) -> Seat {
-        let cancel = self.all.child_token();
+        let (cancel, live) = (self.all.child_token(), Arc::new(Live::new()));
         let mut table = self.table();
         table.tickets += 1;
         let ticket = table.tickets;
-        table.seats.insert(id.clone(), (ticket, cancel.clone()));
+        table.seats.insert(id.clone(), Held { ticket, cancel: cancel.clone(), live: live.clone() });
         drop(table);
-        Seat { running: self.clone(), id: id.clone(), ticket, cancel, _room: room }
+        Seat { running: self.clone(), id: id.clone(), ticket, cancel, live, _room: room }
     }
 
     /// Stops an execution of this process; answers whether there is one.
     pub(crate) fn cancel(&self, id: &ExecutionId) -> bool {
-        let token = self.table().seats.get(id).map(|(_, token)| token.clone());
+        let token = self.table().seats.get(id).map(|held| held.cancel.clone());
         token.inspect(CancellationToken::cancel).is_some()
+    }
+
+    /// What an execution of this process does.
+    pub(crate) fn live(&self, id: &ExecutionId) -> Option<Arc<Live>> {
+        self.table().seats.get(id).map(|held| held.live.clone())
+    }
+
+    /// Whether every execution of this process is being stopped.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.all.is_cancelled()
     }
 
     /// Stops every execution of this process.
@@ -81,13 +102,18 @@ impl Seat {
     pub(crate) fn cancel(&self) -> &CancellationToken {
         &self.cancel
     }
+
+    /// Where those who watch look.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
 }
 
 impl Drop for Seat {
     /// A later attempt of the same execution may have taken the place meanwhile; that one stays.
     fn drop(&mut self) {
         let mut table = self.running.table();
-        if table.seats.get(&self.id).is_some_and(|(ticket, _)| *ticket == self.ticket) {
+        if table.seats.get(&self.id).is_some_and(|held| held.ticket == self.ticket) {
             table.seats.remove(&self.id);
         }
     }

@@ -1,0 +1,149 @@
+//! What earlier attempts of a run got done, and how a new attempt goes on from there.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    execution::{LogEntry, LogEvent, ModelTurn, StopReason, ToolOutcome, ToolTurn},
+    message::{Message, ToolCall},
+};
+
+use crate::{
+    Run,
+    guard::{Budget, Progress},
+};
+
+/// The turns and tool results of earlier attempts, in order. Empty for a first attempt.
+#[derive(Clone, Debug, Default)]
+pub struct Past(Vec<LogEvent>);
+
+/// A call that may or may not have happened: its tool must not be called twice, so the run cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// The tool.
+    pub tool: Arc<str>,
+}
+
+impl Past {
+    /// Whether nothing was done yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads the log of a run that has not finished.
+    pub fn read(log: impl IntoIterator<Item = LogEntry>) -> Result<Self, CutOff> {
+        let (mut past, mut under_way): (Vec<LogEvent>, Vec<(Arc<str>, Arc<str>)>) = Default::default();
+        for entry in log {
+            match entry.event {
+                LogEvent::ToolStarted { call_id, name } => under_way.push((call_id, name)),
+                LogEvent::ToolTurn(turn) => {
+                    let same = |(id, name): &(Arc<str>, Arc<str>)| *id == turn.call_id && *name == turn.name;
+                    if let Some(place) = under_way.iter().position(same) {
+                        under_way.swap_remove(place);
+                    }
+                    past.push(LogEvent::ToolTurn(turn));
+                }
+                LogEvent::ModelTurn(turn) => past.push(LogEvent::ModelTurn(turn)),
+                _ => {}
+            }
+        }
+        match under_way.into_iter().next() {
+            Some((_, tool)) => Err(CutOff { tool }),
+            None => Ok(Self(past)),
+        }
+    }
+}
+
+/// What a run does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Ask the model.
+    Ask,
+    /// Make these calls; some may be answered already.
+    Call(Calls),
+    /// Hold the model's answer against its schema.
+    Judge(ModelTurn, StopReason),
+}
+
+/// The calls of one turn, and those of their results that are there.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    calls: Vec<ToolCall>,
+    results: Vec<Option<ToolTurn>>,
+}
+
+impl Calls {
+    pub(crate) fn new(calls: Vec<ToolCall>) -> Self {
+        let results = vec![None; calls.len()];
+        Self { calls, results }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The calls that have no result yet, with their places.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (usize, &ToolCall)> {
+        let calls = self.calls.iter().enumerate();
+        calls.zip(&self.results).filter(|(_, result)| result.is_none()).map(|(call, _)| call)
+    }
+
+    pub(crate) fn put(&mut self, place: usize, turn: ToolTurn) {
+        self.results[place] = Some(turn);
+    }
+
+    /// Puts a result to the first call that it can belong to.
+    fn restore(&mut self, turn: &ToolTurn) {
+        let place = self.missing().find(|(_, call)| call.id == turn.call_id && call.name == turn.name);
+        if let Some((place, _)) = place {
+            self.put(place, turn.clone());
+        }
+    }
+
+    /// Adds the results to the conversation with the model, in the order of the calls.
+    pub(crate) fn tell(self, progress: &mut Progress) {
+        for result in self.results.into_iter().flatten() {
+            let ToolTurn { call_id, name, content, .. } = result;
+            progress.messages.push(Message::Tool { call_id, name, content });
+        }
+    }
+}
+
+/// Brings the progress to where the earlier attempts ended.
+pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
+    let mut next = Next::Ask;
+    for event in &run.past.0 {
+        match event {
+            LogEvent::ModelTurn(turn) => {
+                if let Next::Call(calls) = std::mem::replace(&mut next, Next::Ask) {
+                    progress.add_calls(calls.len());
+                    calls.tell(progress);
+                }
+                progress.add_turn(turn);
+                next = after(run, progress, turn);
+            }
+            LogEvent::ToolTurn(turn) => {
+                if turn.outcome != ToolOutcome::Refused {
+                    progress.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+                if let Next::Call(calls) = &mut next {
+                    calls.restore(turn);
+                }
+            }
+            _ => {}
+        }
+    }
+    next
+}
+
+/// What follows a turn of the model.
+pub(crate) fn after(run: &Run, progress: &mut Progress, turn: &ModelTurn) -> Next {
+    let spent = progress.budget(&run.limits) == Budget::Spent;
+    if turn.tool_calls.is_empty() || spent {
+        let limited = spent && progress.calls > 0;
+        let reason = if limited { StopReason::MaxToolCalls } else { StopReason::Completed };
+        return Next::Judge(turn.clone(), reason);
+    }
+    let (content, tool_calls) = (turn.text.clone(), turn.tool_calls.clone());
+    progress.messages.push(Message::Assistant { content, tool_calls: tool_calls.clone() });
+    Next::Call(Calls::new(tool_calls))
+}

@@ -1,0 +1,194 @@
+//! Reads the events of a run: while this process runs it from memory, else out of the store.
+use std::{sync::Arc, time::Duration};
+
+use agent_gateway_core::{
+    Error, Result,
+    execution::{Event, ExecutionEvent, LogEntry, LogEvent, Outcome, Place, Reading},
+    id::ExecutionId,
+    principal::Principal,
+};
+use tokio_util::sync::DropGuard;
+
+use crate::{
+    gateway::{Alive, Shared},
+    live::{Live, News, Piece},
+};
+
+/// How many log entries are read at once.
+const PAGE: u32 = 200;
+/// How long to wait before the store is asked again about a run of another process. It doubles up to the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The events of one run, in order, from some place on. Dropping it leaves the run alone, unless the run was submitted with
+/// [`Departure::Cancels`](agent_gateway_core::execution::Departure::Cancels) and this is what the submission answered.
+#[derive(Debug)]
+pub struct Events {
+    shared: Arc<Shared>,
+    _alive: Arc<Alive>,
+    id: ExecutionId,
+    reading: Reading,
+    stage: Stage,
+    source: Source,
+    pause: Duration,
+    bond: Bond,
+}
+
+/// What a reader has to tell next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// That the run is there.
+    Beginning,
+    /// What happens.
+    Middle,
+    /// Nothing.
+    Over,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// What this process does, of which so many pieces were read.
+    Live(Arc<Live>, usize),
+    /// What is stored.
+    Store,
+}
+
+/// Whether the run depends on its reader.
+#[derive(Debug)]
+pub(crate) enum Bond {
+    /// It does not.
+    Free,
+    /// It is cancelled when the reader goes.
+    Owner(#[expect(dead_code, reason = "it works by being dropped")] DropGuard),
+}
+
+impl Events {
+    /// Everything from the beginning on.
+    pub(crate) fn whole(shared: &Arc<Shared>, alive: &Arc<Alive>, id: ExecutionId, bond: Bond) -> Self {
+        Self::new(shared, alive, id, Stage::Beginning, Place::START, bond)
+    }
+
+    /// What comes behind `place`.
+    pub(crate) fn behind(shared: &Arc<Shared>, alive: &Arc<Alive>, id: ExecutionId, place: Place) -> Self {
+        Self::new(shared, alive, id, Stage::Middle, place, Bond::Free)
+    }
+
+    fn new(
+        shared: &Arc<Shared>,
+        alive: &Arc<Alive>,
+        id: ExecutionId,
+        stage: Stage,
+        place: Place,
+        bond: Bond,
+    ) -> Self {
+        let (shared, alive) = (shared.clone(), alive.clone());
+        let source = match shared.running.live(&id) {
+            Some(live) if live.continues(place.after) => Source::Live(live, 0),
+            _ => Source::Store,
+        };
+        let reading = Reading::from(place);
+        Self { shared, _alive: alive, id, reading, stage, source, pause: SHORTEST_PAUSE, bond }
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn execution_id(&self) -> &ExecutionId {
+        &self.id
+    }
+
+    /// The next events, at least one; `None` when the run has ended and everything was told, and when the gateway stops
+    /// before the run ends. Safe to drop and call again.
+    pub async fn next(&mut self) -> Result<Option<Vec<Event>>> {
+        let mut events = Vec::new();
+        if self.stage == Stage::Beginning {
+            self.stage = Stage::Middle;
+            events.push(Event { place: Place::START, event: ExecutionEvent::Started });
+        }
+        while events.is_empty() {
+            if self.stage == Stage::Over {
+                return Ok(None);
+            }
+            match &mut self.source {
+                Source::Live(live, seen) => match live.wait(*seen).await {
+                    News::Pieces(pieces) => {
+                        *seen += pieces.len();
+                        pieces.iter().for_each(|piece| take(&mut self.reading, piece, &mut events));
+                    }
+                    News::Nothing | News::Closed => self.source = Source::Store,
+                },
+                Source::Store => self.read_store(&mut events).await?,
+            }
+        }
+        if matches!(events.last(), Some(Event { event: ExecutionEvent::Finished(_), .. })) {
+            self.stage = Stage::Over;
+            self.bond = Bond::Free;
+        }
+        Ok(Some(events))
+    }
+
+    /// Waits for the end of the run.
+    pub async fn outcome(mut self) -> Result<Arc<Outcome>> {
+        while let Some(events) = self.next().await? {
+            for event in events {
+                if let ExecutionEvent::Finished(outcome) = event.event {
+                    return Ok(outcome);
+                }
+            }
+        }
+        Err(Error::unavailable("the gateway stops before the execution has ended").with("execution", &self.id))
+    }
+
+    async fn read_store(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        let executions = self.shared.ports.persistence.executions();
+        // The state is read before the log: what is final has its whole log.
+        let everything = Principal::system().visibility();
+        let Some(execution) = executions.get(&self.id, &everything).await? else {
+            return Err(Error::not_found("the execution is no longer stored").with("execution", &self.id));
+        };
+        let log = executions.log(&self.id, self.reading.place().after, PAGE).await?;
+        log.iter().for_each(|entry| self.reading.entry(entry, events));
+        if !log.is_empty() {
+            self.pause = SHORTEST_PAUSE;
+            return Ok(());
+        }
+        if execution.status.is_final() {
+            // An execution of before there were logs.
+            let outcome = execution.result.and_then(|result| serde_json::from_value(result).ok());
+            let outcome: Outcome = outcome.ok_or_else(|| {
+                Error::not_found("the events of this execution are not stored").with("execution", &self.id)
+            })?;
+            let sequence = self.reading.place().after.next();
+            let end = LogEntry { sequence, at: execution.created_at, event: LogEvent::Finished(outcome) };
+            self.reading.entry(&end, events);
+            return Ok(());
+        }
+        if let Some(live) = self.shared.running.live(&self.id)
+            && live.continues(self.reading.place().after)
+        {
+            self.source = Source::Live(live, 0);
+            return Ok(());
+        }
+        if let Some(draft) = executions.draft(&self.id).await? {
+            events.extend(self.reading.draft(draft.after, 0, &draft.text.into()));
+        }
+        if events.is_empty() {
+            self.rest().await;
+        }
+        Ok(())
+    }
+
+    /// Somebody else runs it. A gateway that stops does not wait for that.
+    async fn rest(&mut self) {
+        tokio::select! {
+            () = self.shared.tasks.stopping().cancelled() => self.stage = Stage::Over,
+            () = tokio::time::sleep(self.pause) => self.pause = (self.pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+fn take(reading: &mut Reading, piece: &Piece, events: &mut Vec<Event>) {
+    match piece {
+        Piece::Text { after, offset, text } => events.extend(reading.draft(*after, *offset, text)),
+        Piece::Entry(entry) => reading.entry(entry, events),
+    }
+}
