@@ -35,14 +35,15 @@ const DEFAULT_CAPACITY: usize = 10_000;
 /// - deliveries: the oldest settled one is forgotten; when all are pending, `RateLimited`;
 /// - conversations: the one that grew longest ago is forgotten;
 /// - audit records: the oldest is forgotten;
+/// - processes: the one whose announced time is up first is forgotten;
 /// - schedules, users, settings and connections: `RateLimited`.
 ///
 /// One run log and one conversation hold at most the capacity of entries; more is `TooLarge`.
 #[derive(Debug)]
 pub struct InProcessStore {
     closed: Arc<AtomicBool>,
-    executions: Table<executions::Rows>,
-    conversations: Table<conversations::Rows>,
+    executions: executions::Executions,
+    conversations: Arc<Table<conversations::Rows>>,
     schedules: Table<schedules::Rows>,
     users: Table<users::Rows>,
     deliveries: Table<deliveries::Rows>,
@@ -56,9 +57,13 @@ impl InProcessStore {
     pub fn with_capacity(rows: usize) -> Self {
         let closed = Arc::new(AtomicBool::new(false));
         let capacity = rows.max(1);
+        let conversations = Arc::new(Table::new(&closed, capacity));
         Self {
-            executions: Table::new(&closed, capacity),
-            conversations: Table::new(&closed, capacity),
+            executions: executions::Executions {
+                table: Table::new(&closed, capacity),
+                conversations: conversations.clone(),
+            },
+            conversations,
             schedules: Table::new(&closed, capacity),
             users: Table::new(&closed, capacity),
             deliveries: Table::new(&closed, capacity),
@@ -103,7 +108,7 @@ impl PersistenceBackend for InProcessStore {
     }
 
     fn conversations(&self) -> &dyn ConversationStore {
-        &self.conversations
+        &*self.conversations
     }
 
     fn schedules(&self) -> &dyn ScheduleStore {
@@ -131,7 +136,8 @@ impl PersistenceBackend for InProcessStore {
     }
 }
 
-/// The rows of one store behind a lock that is held for one method and never across an await.
+/// The rows of one store behind a lock that is held for one method and never across an await. One method takes two locks:
+/// the end of an execution, whose own comes first.
 #[derive(Debug)]
 struct Table<T> {
     rows: Mutex<T>,

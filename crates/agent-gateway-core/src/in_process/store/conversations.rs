@@ -44,8 +44,28 @@ impl Rows {
             .ok_or_else(|| Error::not_found("no such conversation").with("conversation", id))
     }
 
-    fn messages(&self, id: &ConversationId) -> &[ConversationMessage] {
+    pub(super) fn messages(&self, id: &ConversationId) -> &[ConversationMessage] {
         self.stored.get(id).map_or(&[], |stored| &stored.messages)
+    }
+
+    /// Adds messages behind the last one, nothing where there is no such conversation. Answers how many there are now.
+    pub(super) fn grow(&mut self, id: &ConversationId, messages: &[Message], at: Timestamp) -> u64 {
+        let Some(Stored { conversation, messages: held }) = self.stored.get_mut(id) else { return 0 };
+        let numbered = (conversation.message_count + 1..).zip(messages);
+        held.extend(numbered.map(|(sequence, message)| ConversationMessage {
+            sequence,
+            message: message.clone(),
+            created_at: at,
+        }));
+        let turns = messages.iter().filter(|message| matches!(message, Message::User { .. })).count();
+        let before = time_key(conversation);
+        conversation.message_count = held.len() as u64;
+        conversation.turn_count += turns as u64;
+        conversation.updated_at = at;
+        let (count, after) = (conversation.message_count, time_key(conversation));
+        self.by_time.remove(&before);
+        self.by_time.insert(after);
+        count
     }
 }
 
@@ -65,7 +85,7 @@ impl ConversationStore for Table<Rows> {
         }
         rows.by_time.insert(time_key(conversation));
         let stored = Stored {
-            conversation: Conversation { message_count: 0, ..conversation.clone() },
+            conversation: Conversation { message_count: 0, turn_count: 0, ..conversation.clone() },
             messages: Vec::new(),
         };
         rows.stored.insert(conversation.id.clone(), stored);
@@ -109,7 +129,7 @@ impl ConversationStore for Table<Rows> {
         at: Timestamp,
     ) -> Result<u64> {
         let mut rows = self.rows()?;
-        let Stored { conversation, messages: held } = rows.known(id)?;
+        let Stored { conversation, messages: held } = &*rows.known(id)?;
         if conversation.message_count != expected {
             return Err(Error::conflict("the conversation has grown meanwhile")
                 .with("conversation", id)
@@ -117,19 +137,7 @@ impl ConversationStore for Table<Rows> {
                 .with("messages", conversation.message_count));
         }
         self.check_length(held.len() + messages.len(), "messages")?;
-        let numbered = (expected + 1..).zip(messages).map(|(sequence, message)| ConversationMessage {
-            sequence,
-            message: message.clone(),
-            created_at: at,
-        });
-        held.extend(numbered);
-        let before = time_key(conversation);
-        conversation.message_count = held.len() as u64;
-        conversation.updated_at = at;
-        let (count, after) = (conversation.message_count, time_key(conversation));
-        rows.by_time.remove(&before);
-        rows.by_time.insert(after);
-        Ok(count)
+        Ok(rows.grow(id, messages, at))
     }
 
     async fn tail(&self, id: &ConversationId, limit: u32) -> Result<Vec<ConversationMessage>> {

@@ -19,7 +19,12 @@ fn execution(id: &str, second: i64) -> Execution {
 
 fn finish() -> Transition {
     let outcome = Box::new(Outcome::new(StopReason::Completed, "done", Usage::default()));
-    Transition::Finish { outcome, entries: Vec::new(), at: Timestamp::from_second(9).unwrap() }
+    Transition::Finish {
+        outcome,
+        entries: Vec::new(),
+        said: Vec::new(),
+        at: Timestamp::from_second(9).unwrap(),
+    }
 }
 
 #[tokio::test]
