@@ -45,7 +45,10 @@ mod tests {
                     name: "look".into(),
                     arguments: Arguments::parse("{}"),
                 };
-                turn.push(Message::Assistant { content: "".into(), tool_calls: (0..calls).map(call).collect() });
+                turn.push(Message::Assistant {
+                    content: "".into(),
+                    tool_calls: (0..calls).map(call).collect(),
+                });
                 turn.extend((0..calls).map(|place| Message::Tool {
                     call_id: format!("{number}-{place}").into(),
                     name: "look".into(),

@@ -35,7 +35,7 @@ impl PromptLayers {
         let skills = agent.skills.iter().filter_map(|id| definitions.skills.get(id.as_str()));
         Self {
             instructions: join(instructions.into_iter().map(|layer| &**layer)),
-            collection: agent.input_schema.as_ref().map(collection).unwrap_or_default(),
+            collection: agent.input_schema.as_deref().map(collection).unwrap_or_default(),
             reference: headed("## Reference Material", &files.join(SEPARATOR)),
             skills: skills_layer(skills.map(|skill| &**skill)),
         }
@@ -49,8 +49,7 @@ impl PromptLayers {
             Setting::Single => "",
             Setting::Conversation(_) => &self.collection,
         };
-        let mut prompt =
-            join([date.as_str(), &self.instructions, collection, &self.reference, &self.skills]);
+        let mut prompt = join([date.as_str(), &self.instructions, collection, &self.reference, &self.skills]);
         if let Some(schema) = output {
             prompt.push_str(&schema.instruction());
         }
@@ -77,7 +76,10 @@ pub(crate) fn supplied(input: &JsonMap, agent: &AgentDefinition) -> Vec<Message>
         "These values were supplied before the conversation began. Use them, and ask only for required ones that are \
          missing.\n\n```json\n{json}\n```"
     );
-    vec![Message::user(given), Message::assistant("I have these values and will ask only for what is missing.")]
+    vec![
+        Message::user(given),
+        Message::assistant("I have these values and will ask only for what is missing."),
+    ]
 }
 
 /// Tells the model which values to collect in the course of a conversation.

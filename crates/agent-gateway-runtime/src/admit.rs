@@ -3,14 +3,17 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     agent::{AgentScope, Availability, ExecutionMode},
-    execution::{Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, Target},
+    execution::{
+        Departure, Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, Target, Thread,
+    },
     id::ExecutionId,
     ports::model::Delivery,
+    principal::Principal,
 };
 use agent_gateway_engine::{AgentPlan, FieldError, OutputSchema};
 use serde_json::json;
 
-use crate::{Ports, Refusal, Snapshot, run::is_empty};
+use crate::{Ports, Refusal, Snapshot, idempotency, run::is_empty};
 
 /// The most characters of a message.
 pub const MAX_MESSAGE_CHARS: usize = 102_400;
@@ -26,6 +29,10 @@ pub(crate) struct Admitted {
     pub(crate) execution: Execution,
     /// Where it runs.
     pub(crate) placement: Placement,
+    /// The conversation that it is to be a turn of.
+    pub(crate) thread: Thread,
+    /// Who asks.
+    pub(crate) caller: Principal,
 }
 
 /// Where an execution runs.
@@ -63,13 +70,16 @@ pub(crate) fn admit(
             Some(_) => Refusal::SetupRequired(agent_id.clone()),
         });
     }
+    // A conversation is talked in: its turns are never queued.
     let placement = match (request.mode, plan.definition.execution_mode) {
+        _ if request.thread != Thread::None => Placement::Here,
         (Mode::Wait, _) | (Mode::AsAgent, ExecutionMode::Sync) => Placement::Here,
         _ => Placement::Queue,
     };
-    if placement == Placement::Queue && request.delivery == Delivery::Incremental {
+    if placement == Placement::Queue && request.options.delivery == Delivery::Incremental {
         return Err(Refusal::StreamOfQueued);
     }
+    let idempotency = idempotency::of(&request);
     let (plan, agent_id) = (plan.clone(), agent_id.clone());
     let now = ports.clock.now();
     let mut execution = Execution::new(ExecutionId::generate(), agent_id, request.message, now);
@@ -77,14 +87,16 @@ pub(crate) fn admit(
     execution.options = request.options;
     execution.user_id = request.principal.id().cloned();
     execution.revision.clone_from(&snapshot.definitions().revision);
-    execution.idempotency_key = request.idempotency_key;
+    execution.idempotency = idempotency;
     place(&mut execution, request.origin);
     if placement == Placement::Here {
         execution.status = ExecutionStatus::Running;
         execution.fence = Fence::NONE.next();
         execution.started_at = Some(now);
+    } else {
+        execution.options.departure = Departure::Detaches;
     }
-    Ok(Admitted { plan, execution, placement })
+    Ok(Admitted { plan, execution, placement, thread: request.thread, caller: request.principal })
 }
 
 fn place(execution: &mut Execution, origin: Origin) {
@@ -155,6 +167,10 @@ fn check_options(request: &ExecutionRequest) -> Result<(), Refusal> {
 
 fn check_input(plan: &AgentPlan, request: &ExecutionRequest) -> Result<(), Refusal> {
     let Some(schema) = &plan.input_schema else { return Ok(()) };
-    let errors = schema.check(&serde_json::Value::Object(request.input.clone()), &["body", "input"]);
+    let mut errors = schema.check(&serde_json::Value::Object(request.input.clone()), &["body", "input"]);
+    if request.thread != Thread::None {
+        // What is missing is asked for in the course of the conversation.
+        errors.retain(|error| error.kind != "missing");
+    }
     if errors.is_empty() { Ok(()) } else { Err(Refusal::InputInvalid(errors)) }
 }

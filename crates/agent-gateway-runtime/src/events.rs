@@ -135,7 +135,8 @@ impl Events {
                 }
             }
         }
-        Err(Error::unavailable("the gateway stops before the execution has ended").with("execution", &self.id))
+        Err(Error::unavailable("the gateway stops before the execution has ended")
+            .with("execution", &self.id))
     }
 
     async fn read_store(&mut self, events: &mut Vec<Event>) -> Result<()> {

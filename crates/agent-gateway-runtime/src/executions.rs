@@ -1,23 +1,31 @@
 //! What protocols do with executions. `submit` is the only entrance.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Error, Result,
+    Error, ErrorKind, Result,
     execution::{
-        Advanced, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus, Outcome, StopReason, Usage,
+        Advanced, Cursor, Departure, EventId, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus,
+        Outcome, Reading, StopReason, Thread, Usage,
     },
-    id::{AgentId, ExecutionId},
+    id::{AgentId, ConversationId, ExecutionId},
     page::{MAX_PAGE, Page, PageRequest},
-    ports::queue::Job,
+    ports::{model::Delivery, queue::Job},
     principal::Principal,
 };
+use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::DropGuard;
 use tracing::info_span;
 
 use crate::{
-    Refusal,
+    Events, Refusal,
     admit::{Admitted, Placement, admit},
+    attempt::Attempt,
+    events::Bond,
     gateway::{Alive, Shared},
+    idempotency,
     run::run,
+    running::Seat,
+    scene::Scene,
     unrun::{end_unrun, failed},
 };
 
@@ -25,7 +33,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Executions {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) _alive: Arc<Alive>,
+    pub(crate) alive: Arc<Alive>,
 }
 
 /// What became of a request.
@@ -33,6 +41,8 @@ pub struct Executions {
 pub enum Submitted {
     /// It ran to its end.
     Finished(Completed),
+    /// It runs, and this is what happens.
+    Streaming(Streaming),
     /// It waits for a worker.
     Queued(Box<Execution>),
 }
@@ -44,8 +54,23 @@ pub struct Completed {
     pub execution_id: ExecutionId,
     /// The agent that ran.
     pub agent_id: AgentId,
+    /// The conversation that it is a turn of.
+    pub session_id: Option<ConversationId>,
     /// How it ended.
     pub outcome: Arc<Outcome>,
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Streaming {
+    /// Its id.
+    pub execution_id: ExecutionId,
+    /// The agent that runs.
+    pub agent_id: AgentId,
+    /// The conversation that it is a turn of.
+    pub session_id: Option<ConversationId>,
+    /// What happens. The run is cancelled when this is dropped, unless it was submitted to go on.
+    pub events: Events,
 }
 
 /// What became of a request to cancel.
@@ -59,11 +84,16 @@ pub enum CancelOutcome {
     NotFound,
 }
 
+/// How long a turn waits for another one of its conversation that another process runs.
+const TURN_WAIT: Duration = Duration::from_secs(60);
+/// How often it looks.
+const TURN_PAUSE: Duration = Duration::from_millis(250);
+
 impl Executions {
     /// Runs a request, or queues it: admit, resolve, record, place.
     ///
-    /// From the record on it goes on in a task of its own. When the returned future is dropped, a run that was waited for is
-    /// cancelled, and recorded as such.
+    /// From the record on it goes on in a task of its own. When the returned future or the returned events are dropped, a run
+    /// that was waited for is cancelled, and recorded as such, unless its request says that it detaches.
     pub async fn submit(&self, request: ExecutionRequest) -> Result<Submitted, Refusal> {
         // Held while this is under way, so that a shutdown waits for it.
         let _under_way = self.shared.tasks.token();
@@ -71,30 +101,130 @@ impl Executions {
             return Err(Refusal::ShuttingDown);
         }
         let admitted = admit(request, &self.shared.snapshot.load(), &self.shared.ports)?;
+        let (wanted, owner) = (admitted.execution.idempotency.clone(), admitted.execution.user_id.clone());
+        let (placement, delivery) = (admitted.placement, admitted.execution.options.delivery);
+        let Some(wanted) = wanted else { return self.place(admitted).await };
+        let ports = &self.shared.ports;
+        if let Some(earlier) = idempotency::earlier(ports, owner.as_ref(), &wanted).await? {
+            return self.replay(earlier, placement, delivery).await;
+        }
+        match self.place(admitted).await {
+            // The same request came in the same moment, and was first.
+            Err(Refusal::Failed(error)) if error.kind() == ErrorKind::AlreadyExists => {
+                match idempotency::earlier(ports, owner.as_ref(), &wanted).await? {
+                    Some(earlier) => self.replay(earlier, placement, delivery).await,
+                    None => Err(error.into()),
+                }
+            }
+            placed => placed,
+        }
+    }
+
+    async fn place(&self, admitted: Admitted) -> Result<Submitted, Refusal> {
+        self.shared.ports.presence.known(&self.shared.ports).await?;
         match admitted.placement {
-            Placement::Here => self.wait(admitted).await.map(Submitted::Finished),
+            Placement::Here => self.here(admitted).await,
             Placement::Queue => self.detach(admitted.execution).await.map(Submitted::Queued),
         }
     }
 
-    async fn wait(&self, admitted: Admitted) -> Result<Completed, Refusal> {
-        let Admitted { plan, execution, .. } = admitted;
-        let (execution_id, agent_id) = (execution.id.clone(), execution.agent_id.clone());
-        let seat = self.shared.running.wait(&execution_id).ok_or(Refusal::Busy)?;
+    /// Answers a repeated request with what its first one came to.
+    async fn replay(
+        &self,
+        mut earlier: Execution,
+        placement: Placement,
+        delivery: Delivery,
+    ) -> Result<Submitted, Refusal> {
+        if placement == Placement::Queue {
+            earlier.status = ExecutionStatus::Queued;
+            return Ok(Submitted::Queued(Box::new(earlier)));
+        }
+        let events = Events::whole(&self.shared, &self.alive, earlier.id.clone(), Bond::Free);
+        let Execution { id: execution_id, agent_id, session_id, .. } = earlier;
+        Ok(match delivery {
+            Delivery::Incremental => {
+                Submitted::Streaming(Streaming { execution_id, agent_id, session_id, events })
+            }
+            Delivery::Whole => {
+                let outcome = events.outcome().await?;
+                Submitted::Finished(Completed { execution_id, agent_id, session_id, outcome })
+            }
+        })
+    }
+
+    async fn here(&self, admitted: Admitted) -> Result<Submitted, Refusal> {
+        let (delivery, departure) =
+            (admitted.execution.options.delivery, admitted.execution.options.departure);
+        let (execution_id, agent_id) = (admitted.execution.id.clone(), admitted.execution.agent_id.clone());
+        let Launched { task, session_id, abandoned } = self.launch(admitted).await?;
+        let bond = match departure {
+            Departure::Cancels => Bond::Owner(abandoned),
+            Departure::Detaches => {
+                abandoned.disarm();
+                Bond::Free
+            }
+        };
+        Ok(match delivery {
+            Delivery::Incremental => {
+                let events = Events::whole(&self.shared, &self.alive, execution_id.clone(), bond);
+                Submitted::Streaming(Streaming { execution_id, agent_id, session_id, events })
+            }
+            Delivery::Whole => {
+                let outcome = task.await.map_err(broken)??;
+                drop(bond);
+                Submitted::Finished(Completed { execution_id, agent_id, session_id, outcome })
+            }
+        })
+    }
+
+    /// Stores the execution and begins to run it, in a task of its own that nobody's leaving can cut in two.
+    async fn launch(&self, admitted: Admitted) -> Result<Launched, Refusal> {
+        let Admitted { plan, mut execution, thread, caller, .. } = admitted;
+        let seat = self.shared.running.wait(&execution.id).ok_or(Refusal::Busy)?;
+        seat.live().begin(Cursor::START);
+        execution.instance = Some(self.shared.ports.presence.id().clone());
+        let turn = match &thread {
+            Thread::Existing(id) => Some(self.shared.turns.take(id).await),
+            _ => None,
+        };
+        let most = self.shared.limits.max_history;
+        let scene = Scene::open(&self.shared.ports, &thread, &execution, &caller, most).await?;
+        if let Scene::Conversation(dialogue) = &scene {
+            execution.session_id = Some(dialogue.conversation.id.clone());
+        }
+        let session_id = execution.session_id.clone();
         let abandoned = seat.cancel().clone().drop_guard();
+        let (stored, is_stored) = oneshot::channel();
         let shared = self.shared.clone();
-        let task = self.shared.tasks.spawn(info_span!("execution", id = %execution_id), async move {
-            shared.ports.persistence.executions().create(&execution).await?;
-            run(&shared.ports, &shared.recipe, plan, &execution, &seat).await
+        let task = self.shared.tasks.spawn(info_span!("execution", id = %execution.id), async move {
+            let opened = open(&shared, &execution, scene, &seat, &thread, &caller).await;
+            let scene = match opened {
+                Ok(scene) => scene,
+                Err(refusal) => {
+                    drop(stored.send(Err(refusal)));
+                    return Err(Error::unavailable("the execution was not begun"));
+                }
+            };
+            drop(stored.send(Ok(())));
+            let id = execution.id.clone();
+            let outcome = run(&shared, Attempt::first(plan, execution, scene), &seat).await;
+            drop(turn);
+            outcome.inspect_err(|_| shared.recovery.note(id))
         });
-        let outcome = task.await.map_err(broken)??;
-        abandoned.disarm();
-        Ok(Completed { execution_id, agent_id, outcome })
+        match is_stored.await {
+            Ok(Ok(())) => Ok(Launched { task, session_id, abandoned }),
+            Ok(Err(refusal)) => Err(refusal),
+            Err(_) => Err(match task.await {
+                Err(fault) => broken(fault).into(),
+                Ok(_) => Error::unexpected("the execution's task said nothing").into(),
+            }),
+        }
     }
 
     /// A job that cannot be queued leaves no queued record behind.
-    async fn detach(&self, execution: Execution) -> Result<Box<Execution>, Refusal> {
+    async fn detach(&self, mut execution: Execution) -> Result<Box<Execution>, Refusal> {
         let shared = self.shared.clone();
+        execution.instance = shared.keeper();
         let task = self.shared.tasks.spawn(info_span!("enqueue", id = %execution.id), async move {
             shared.ports.persistence.executions().create(&execution).await?;
             let job = Job::new(execution.id.clone(), execution.created_at);
@@ -106,6 +236,34 @@ impl Executions {
             Ok(Box::new(execution))
         });
         Ok(task.await.map_err(broken)??)
+    }
+
+    /// The events of an execution, from its beginning or behind an event that the caller has seen.
+    ///
+    /// Reading them changes nothing about the run; it ends with the run.
+    pub async fn events(
+        &self,
+        id: &ExecutionId,
+        who: &Principal,
+        seen: Option<&EventId>,
+    ) -> Result<Option<(Execution, Events)>, Refusal> {
+        let Some(execution) = self.get(id, who).await? else { return Ok(None) };
+        let events = match seen {
+            None => Events::whole(&self.shared, &self.alive, id.clone(), Bond::Free),
+            Some(seen) if seen.execution != *id => return Err(Refusal::EventIdForeign),
+            Some(EventId { place, .. }) => {
+                let before = Cursor(place.after.0.saturating_sub(1));
+                let log = self.shared.ports.persistence.executions().log(id, before, 2).await?;
+                let is_there = place.after == Cursor::START
+                    || log.first().is_some_and(|entry| entry.sequence == place.after);
+                let next = log.iter().find(|entry| entry.sequence == place.after.next());
+                if !is_there || !Reading::from(*place).fits(next) {
+                    return Err(Refusal::EventIdAhead);
+                }
+                Events::behind(&self.shared, &self.alive, id.clone(), *place)
+            }
+        };
+        Ok(Some((execution, events)))
     }
 
     /// The execution, `None` when there is none that the caller may see.
@@ -180,6 +338,40 @@ impl Executions {
 const MAX_TREE: usize = 5_000;
 /// How often a cancellation looks again when the execution moved on meanwhile.
 const CANCEL_TRIES: usize = 5;
+
+/// A run that has begun.
+struct Launched {
+    task: JoinHandle<Result<Arc<Outcome>>>,
+    session_id: Option<ConversationId>,
+    /// Cancels it when it is dropped.
+    abandoned: DropGuard,
+}
+
+/// Stores an execution. A turn whose conversation has one under way elsewhere waits for that, and then sees what it said.
+async fn open(
+    shared: &Shared,
+    execution: &Execution,
+    mut scene: Scene,
+    seat: &Seat,
+    thread: &Thread,
+    caller: &Principal,
+) -> Result<Scene, Refusal> {
+    let until = tokio::time::Instant::now() + TURN_WAIT;
+    loop {
+        let Err(error) = scene.store(&shared.ports, execution).await else { return Ok(scene) };
+        let Some(session) = execution.session_id.as_ref().filter(|_| error.kind() == ErrorKind::Conflict)
+        else {
+            return Err(error.into());
+        };
+        if tokio::time::Instant::now() >= until {
+            return Err(Refusal::SessionBusy(session.clone()));
+        }
+        if seat.cancel().run_until_cancelled(tokio::time::sleep(TURN_PAUSE)).await.is_none() {
+            return Err(Error::new(ErrorKind::Cancelled, "nobody waits for this turn any more").into());
+        }
+        scene = Scene::open(&shared.ports, thread, execution, caller, shared.limits.max_history).await?;
+    }
+}
 
 fn broken(error: tokio::task::JoinError) -> Error {
     Error::unexpected("the execution's task ended abnormally").caused_by(error)

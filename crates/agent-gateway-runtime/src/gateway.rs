@@ -4,16 +4,18 @@ use std::{
     time::Duration,
 };
 
-use agent_gateway_core::Result;
+use agent_gateway_core::{Result, capability::Durability, id::InstanceId};
 use arc_swap::ArcSwap;
 use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
-    Authenticator, Catalogue, Executions, Ports, Recipe, Snapshot,
+    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    recovery::{self, Recovery},
     running::Running,
     tasks::{Drained, TaskSet},
+    turns::Turns,
     worker,
 };
 
@@ -48,6 +50,8 @@ pub struct Limits {
     pub visibility: Duration,
     /// How long a shutdown waits for executions under way.
     pub drain: Duration,
+    /// Messages of a conversation that the model is shown.
+    pub max_history: u32,
 }
 
 impl Default for Limits {
@@ -58,6 +62,7 @@ impl Default for Limits {
             max_retries: 3,
             visibility: Duration::from_secs(300),
             drain: Duration::from_secs(30),
+            max_history: 100,
         }
     }
 }
@@ -69,10 +74,22 @@ pub(crate) struct Shared {
     pub(crate) recipe: Recipe,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) running: Running,
+    pub(crate) turns: Turns,
+    pub(crate) recovery: Recovery,
     pub(crate) tasks: TaskSet,
     pub(crate) reloading: Mutex<()>,
     pub(crate) limits: Limits,
     drain_until: OnceLock<Instant>,
+}
+
+impl Shared {
+    /// Who sees queued executions through: this process where its queue forgets them with it, else the queue.
+    pub(crate) fn keeper(&self) -> Option<InstanceId> {
+        match self.ports.queue.capability().durability {
+            Durability::Process => Some(self.ports.presence.id().clone()),
+            Durability::Durable => None,
+        }
+    }
 }
 
 impl Gateway {
@@ -92,6 +109,8 @@ impl Gateway {
             recipe,
             snapshot: ArcSwap::from_pointee(snapshot),
             running: Running::new(limits.max_running),
+            turns: Turns::default(),
+            recovery: Recovery::new(),
             tasks: TaskSet::default(),
             reloading: Mutex::new(()),
             limits,
@@ -102,6 +121,7 @@ impl Gateway {
             shared.tasks.spawn(info_span!("worker", number), worker);
         }
         shared.tasks.spawn(info_span!("cancellations"), worker::listen_for_cancellations(shared.clone()));
+        shared.tasks.spawn(info_span!("recovery"), recovery::watch(shared.clone()));
         let alive = Arc::new(Alive(shared.tasks.stopping().clone()));
         Self { shared, alive, authenticator }
     }
@@ -109,7 +129,13 @@ impl Gateway {
     /// Submits, reads and cancels executions.
     #[must_use]
     pub fn executions(&self) -> Executions {
-        Executions { shared: self.shared.clone(), _alive: self.alive.clone() }
+        Executions { shared: self.shared.clone(), alive: self.alive.clone() }
+    }
+
+    /// Reads and deletes sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions { shared: self.shared.clone(), alive: self.alive.clone() }
     }
 
     /// Reads agents, skills, tools and health.
@@ -139,6 +165,10 @@ impl Gateway {
             tracing::warn!(tasks = shared.tasks.len(), "executions are still under way and are cancelled");
             shared.running.cancel_all();
             shared.tasks.drain(FAREWELL).await;
+        }
+        // What is not finished is somebody else's from now on, or the next process's.
+        if let Err(error) = shared.ports.presence.retire(&shared.ports).await {
+            tracing::warn!(error = ?error, "the others are not told that this process ends; they will find out");
         }
         let queue = shared.ports.queue.close().await;
         shared.ports.persistence.close().await.and(queue)

@@ -13,17 +13,26 @@ mod snapshot;
 // What protocols hold.
 mod auth;
 mod catalogue;
+mod events;
 mod executions;
 mod refusal;
+mod sessions;
 
 // One execution.
 mod admit;
+mod attempt;
+mod idempotency;
+mod live;
 mod recorder;
 mod run;
 mod running;
+mod scene;
+mod turns;
 mod unrun;
 
 // What runs beside.
+mod presence;
+mod recovery;
 mod tasks;
 mod worker;
 
@@ -31,9 +40,12 @@ pub use admit::MAX_MESSAGE_CHARS;
 pub use agent_gateway_engine::{FieldError, Schema};
 pub use auth::{AuthFailure, Authenticator};
 pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};
-pub use executions::{CancelOutcome, Completed, Executions, Submitted};
+pub use events::Events;
+pub use executions::{CancelOutcome, Completed, Executions, Streaming, Submitted};
 pub use gateway::{Gateway, Limits};
 pub use ports::Ports;
 pub use recipe::{Recipe, SchemaOverrides};
 pub use refusal::Refusal;
+pub use scene::MAX_METADATA_BYTES;
+pub use sessions::{Reach, Sessions};
 pub use snapshot::Snapshot;

@@ -10,6 +10,8 @@ use agent_gateway_core::{
     },
 };
 
+use crate::presence::Presence;
+
 /// Every backend that the gateway calls, ready to be called.
 #[derive(Clone, Debug)]
 pub struct Ports {
@@ -18,6 +20,7 @@ pub struct Ports {
     pub(crate) persistence: Arc<dyn PersistenceBackend>,
     pub(crate) queue: Arc<dyn ExecutionQueue>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) presence: Arc<Presence>,
 }
 
 impl Ports {
@@ -30,7 +33,8 @@ impl Ports {
     ) -> Result<Self> {
         persistence.prepare().await?;
         queue.prepare().await?;
-        Ok(Self { definitions, model, persistence, queue, clock: Arc::new(SystemClock) })
+        let presence = Arc::new(Presence::new()?);
+        Ok(Self { definitions, model, persistence, queue, clock: Arc::new(SystemClock), presence })
     }
 
     /// With another clock.

@@ -8,9 +8,7 @@ use std::{
 use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
     clock::Clock,
-    execution::{
-        Advanced, Cursor, DraftPiece, Fence, LogEntry, LogEvent, ModelTurn, Outcome, Transition,
-    },
+    execution::{Advanced, Cursor, DraftPiece, Fence, LogEntry, LogEvent, ModelTurn, Outcome, Transition},
     id::ExecutionId,
     message::Message,
     ports::persistence::PersistenceBackend,
@@ -116,8 +114,7 @@ impl StoreRecorder {
                 continue;
             }
             let piece = DraftPiece { after, offset, text: text.into() };
-            if let Err(error) =
-                self.persistence.executions().append_draft(&self.id, self.fence, &piece).await
+            if let Err(error) = self.persistence.executions().append_draft(&self.id, self.fence, &piece).await
             {
                 tracing::warn!(execution_id = %self.id, error = ?error, "a draft is not stored yet");
                 self.draft().put_back(&piece);
@@ -135,12 +132,8 @@ impl StoreRecorder {
         tail.push(LogEvent::Finished(end.outcome.clone()), at);
         let entries = std::mem::take(&mut tail.unconfirmed);
         let outcome = Arc::new(end.outcome);
-        let change = Transition::Finish {
-            outcome: Box::new(Outcome::clone(&outcome)),
-            entries,
-            said: end.said,
-            at,
-        };
+        let change =
+            Transition::Finish { outcome: Box::new(Outcome::clone(&outcome)), entries, said: end.said, at };
         match (self.store(&change).await?, change) {
             (Advanced::Applied, Transition::Finish { entries, .. }) => {
                 self.live.publish(entries);

@@ -1,7 +1,10 @@
 //! Why a request was not run. Each has its own code in every protocol.
 use std::fmt;
 
-use agent_gateway_core::{Error, id::AgentId};
+use agent_gateway_core::{
+    Error,
+    id::{AgentId, ConversationId},
+};
 use agent_gateway_engine::FieldError;
 
 /// A request that was turned away before anything ran.
@@ -22,6 +25,18 @@ pub enum Refusal {
     FieldInvalid(FieldError),
     /// The input does not fit the agent's schema.
     InputInvalid(Vec<FieldError>),
+    /// There is no such session that the caller may see.
+    SessionNotFound(String),
+    /// The session is with another agent.
+    SessionAgentMismatch(ConversationId),
+    /// Another turn of the session, which another process runs, does not come to its end.
+    SessionBusy(ConversationId),
+    /// The idempotency key came with another request before.
+    IdempotencyKeyReused,
+    /// The events of this run have not come that far.
+    EventIdAhead,
+    /// The event id belongs to another run.
+    EventIdForeign,
     /// The run would be queued, and the caller wants its pieces as they come.
     StreamOfQueued,
     /// The gateway has as many executions under way as it may.
@@ -53,8 +68,21 @@ impl fmt::Display for Refusal {
                 let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 write!(f, "Input validation failed: {}", lines.join("; "))
             }
+            Self::SessionNotFound(id) => write!(f, "Session '{id}' not found"),
+            Self::SessionAgentMismatch(id) => write!(f, "Session '{id}' belongs to another agent"),
+            Self::SessionBusy(id) => {
+                write!(f, "another turn of session '{id}' is still under way; try again later")
+            }
+            Self::IdempotencyKeyReused => f.write_str(
+                "this idempotency key came with another request within the last 24 hours; send a new key",
+            ),
+            Self::EventIdAhead => f.write_str(
+                "the Last-Event-ID lies behind the last event of this execution; leave it out to read all",
+            ),
+            Self::EventIdForeign => f.write_str("the Last-Event-ID belongs to another execution"),
             Self::StreamOfQueued => f.write_str(
-                "A queued run cannot be streamed; leave out 'stream' or run the agent synchronously",
+                "A queued run cannot be streamed; leave out 'stream', and read its events at \
+                 /v1/executions/{id}/events",
             ),
             Self::Busy => {
                 f.write_str("the gateway has as many executions under way as it may; try again later")

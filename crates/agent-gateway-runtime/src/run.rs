@@ -1,65 +1,105 @@
-//! Runs one stored execution. Waiting requests and workers both end here.
+//! Runs one stored execution. Waiting requests, streams, workers and recovery all end here.
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Result,
-    execution::{Cursor, Execution, Fence, LogEvent, Outcome},
+    Error, Result,
+    execution::{Departure, Execution, LogEvent, Outcome, ResetReason, StopReason},
+    ports::model::Delivery,
     tool::ToolContext,
 };
-use agent_gateway_engine::{AgentPlan, Ended, OutputSchema, Ports as EnginePorts, Run, drive};
+use agent_gateway_engine::{Ended, OutputSchema, Ports as EnginePorts, Recorder, Run, Setting, drive};
 use futures::FutureExt;
 
 use crate::{
-    Ports, Recipe,
-    recorder::StoreRecorder,
+    Recipe,
+    attempt::{Attempt, is_awaited},
+    gateway::Shared,
+    recorder::{End, StoreRecorder},
     running::Seat,
-    unrun::{end_of_log, failed},
+    scene::Scene,
+    unrun::failed,
 };
 
-/// Drives `execution` to its end under its fence, and stores that. A panic on the way is a failed run.
-pub(crate) async fn run(
-    ports: &Ports,
-    recipe: &Recipe,
-    plan: Arc<AgentPlan>,
-    execution: &Execution,
-    seat: &Seat,
-) -> Result<Arc<Outcome>> {
-    let fence = execution.fence;
-    let last = if fence == Fence::NONE.next() { Cursor::START } else { end_of_log(ports, execution).await? };
-    let recorder =
-        StoreRecorder::new(ports.persistence.clone(), ports.clock.clone(), execution.id.clone(), fence, last);
-    let run = prepare(recipe, plan, execution)?;
+/// Drives an attempt to its end and stores that. A panic on the way is a failed run.
+pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Result<Arc<Outcome>> {
+    let ports = &shared.ports;
+    let Execution { id, fence, .. } = &attempt.execution;
+    let recorder = StoreRecorder::new(
+        ports.persistence.clone(),
+        ports.clock.clone(),
+        (id.clone(), *fence),
+        attempt.last,
+        seat.live().clone(),
+    );
+    if !attempt.is_first() {
+        recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;
+    }
+    let (run, execution, scene) = prepare(&shared.recipe, attempt)?;
     let engine_ports = EnginePorts { model: &*ports.model, recorder: &recorder, clock: &*ports.clock };
-    let ended = AssertUnwindSafe(drive(&run, engine_ports, seat.cancel())).catch_unwind().await;
-    recorder.settle(ended.unwrap_or_else(|_| faulted())).await
+    let driven = AssertUnwindSafe(drive(&run, engine_ports, seat.cancel())).catch_unwind();
+    let ended = match run.delivery {
+        Delivery::Whole => driven.await,
+        Delivery::Incremental => tokio::select! {
+            biased;
+            ended = driven => ended,
+            never = recorder.keep_drafts() => match never {},
+        },
+    };
+    let Ended { mut outcome, unrecorded } = ended.unwrap_or_else(|_| faulted());
+    if outcome.stop_reason == StopReason::Cancelled && shared.running.is_stopping() && is_awaited(&execution)
+    {
+        return Err(Error::unavailable("the gateway stops; the execution goes on when it is back")
+            .with("execution", &execution.id));
+    }
+    let said = scene.conclude(&execution, &mut outcome);
+    recorder.settle(End { turn: unrecorded, outcome, said }).await
 }
 
 fn faulted() -> Ended {
     tracing::error!("a port or a tool panicked; the execution is recorded as failed");
-    let outcome = failed("the execution hit a fault of the gateway");
-    Ended { unrecorded: vec![LogEvent::Finished(outcome.clone())], outcome }
+    Ended { outcome: failed("the execution hit a fault of the gateway"), unrecorded: None }
 }
 
 /// Applies every default: the request's options win over the agent, the agent over the gateway.
-fn prepare(recipe: &Recipe, plan: Arc<AgentPlan>, execution: &Execution) -> Result<Run> {
+fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)> {
+    let Attempt { plan, execution, mut scene, past, .. } = attempt;
+    let options = &execution.options;
     let mut limits = recipe.limits;
-    if let Some(timeout) = execution.options.timeout_ms {
+    if let Some(timeout) = options.timeout_ms {
         limits.timeout = Duration::from_millis(timeout);
     }
-    let output_schema = match execution.options.output_schema.as_ref().filter(|schema| !is_empty(schema)) {
-        Some(schema) => Some(Arc::new(OutputSchema::compile(schema.clone())?)),
-        None => plan.output_schema.clone(),
-    };
     let mut context = ToolContext::root(execution.id.clone(), execution.agent_id.clone());
     context.caller_identity.clone_from(&execution.user_id);
-    context.metadata = Arc::new(execution.input.clone().unwrap_or_default());
     context.parent_execution_id.clone_from(&execution.parent_execution_id);
     context.delegation_depth = execution.delegation_depth;
     if let Some(root) = &execution.root_execution_id {
         context.root_execution_id = root.clone();
     }
     context.delegates_to = plan.definition.delegates_to.clone().into();
-    Ok(Run { message: execution.message.as_str().into(), agent: plan, context, limits, output_schema })
+    // A conversation is free text: what an agent's answers must fit elsewhere does not hold there.
+    let (setting, input, output_schema) = match &mut scene {
+        Scene::Conversation(dialogue) => {
+            let history = std::mem::take(&mut dialogue.history);
+            (Setting::Conversation(history), dialogue.conversation.metadata.clone(), None)
+        }
+        Scene::Alone => {
+            let wanted = options.output_schema.as_ref().filter(|schema| !is_empty(schema));
+            let schema = match wanted {
+                Some(schema) => Some(Arc::new(OutputSchema::compile(schema.clone())?)),
+                None => plan.output_schema.clone(),
+            };
+            (Setting::Single, execution.input.clone().unwrap_or_default(), schema)
+        }
+    };
+    context.metadata = Arc::new(input);
+    // Nobody waits for the whole of a detached run, but somebody may watch it.
+    let delivery = match options.departure {
+        Departure::Detaches => Delivery::Incremental,
+        Departure::Cancels => options.delivery,
+    };
+    let message = execution.message.as_str().into();
+    let run = Run { message, agent: plan, context, limits, output_schema, setting, delivery, past };
+    Ok((run, execution, scene))
 }
 
 /// An empty schema counts as none.

@@ -5,6 +5,7 @@ use agent_gateway_core::{
         Advanced, Cursor, Execution, ExecutionStatus, LogEntry, LogEvent, Outcome, StopReason, Transition,
         Usage,
     },
+    message::Message,
 };
 
 use crate::Ports;
@@ -16,15 +17,18 @@ pub(crate) async fn end_unrun(ports: &Ports, execution: &Execution, outcome: Out
     let mut fence = execution.fence;
     if execution.status == ExecutionStatus::Running {
         fence = fence.next();
-        let takeover =
-            executions.advance(&execution.id, execution.fence, &Transition::Start { fence, at }).await?;
+        let takeover = executions
+            .advance(&execution.id, execution.fence, &Transition::Start { fence, instance: None, at })
+            .await?;
         if let Advanced::Refused { .. } = takeover {
             return Ok(takeover);
         }
     }
     let sequence = end_of_log(ports, execution).await?.next();
     let entry = LogEntry { sequence, at, event: LogEvent::Finished(outcome.clone()) };
-    let change = Transition::Finish { outcome: Box::new(outcome), entries: vec![entry], at };
+    // What the caller said in a conversation stays said.
+    let said = execution.session_id.iter().map(|_| Message::user(execution.message.as_str())).collect();
+    let change = Transition::Finish { outcome: Box::new(outcome), entries: vec![entry], said, at };
     executions.advance(&execution.id, fence, &change).await
 }
 

@@ -3,7 +3,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result,
-    execution::{Advanced, Execution, Fence, LogEvent, Transition},
+    execution::{Advanced, Execution, Transition},
     id::ExecutionId,
     ports::queue::{Lease, LeaseRequest, Leased, Redelivery},
     principal::Principal,
@@ -12,9 +12,10 @@ use futures::{FutureExt, StreamExt};
 use tracing::{Instrument, info_span};
 
 use crate::{
+    attempt::{Verdict, judge},
     gateway::Shared,
     run::run,
-    unrun::{end_unrun, failed, log},
+    unrun::{end_unrun, failed},
 };
 
 /// How long an idle worker waits for a job before it looks up.
@@ -129,37 +130,25 @@ async fn find(shared: &Shared, id: &ExecutionId) -> Result<Option<Execution>> {
 async fn execute(shared: &Shared, id: &ExecutionId) -> Result<()> {
     // The place is taken first, so that a cancellation from here on finds it.
     let seat = shared.running.work(id);
-    let Some(mut execution) = find(shared, id).await? else {
+    let Some(execution) = find(shared, id).await? else {
         return Err(Error::not_found("the queue names an execution that is not stored").with("execution", id));
     };
     if execution.status.is_final() {
         return Ok(());
     }
-    if execution.fence > Fence::NONE && has_called_tools(shared, &execution).await? {
-        let outcome = failed("the execution was cut off after it had called tools, and is not run again");
-        return end_unrun(&shared.ports, &execution, outcome).await.map(drop);
-    }
-    let fence = execution.fence.next();
-    let start = Transition::Start { fence, at: shared.ports.clock.now() };
-    let executions = shared.ports.persistence.executions();
-    if let Advanced::Refused { .. } = executions.advance(id, execution.fence, &start).await? {
+    let keeper = shared.keeper();
+    let (before, fence) = (execution.fence, execution.fence.next());
+    let mut attempt = match judge(shared, execution.clone()).await? {
+        Verdict::Run(attempt) => attempt,
+        Verdict::End(outcome) => return end_unrun(&shared.ports, &execution, outcome).await.map(drop),
+    };
+    let start = Transition::Start { fence, instance: keeper, at: shared.ports.clock.now() };
+    if let Advanced::Refused { .. } =
+        shared.ports.persistence.executions().advance(id, before, &start).await?
+    {
         return Ok(());
     }
-    execution.fence = fence;
-    let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
-        let outcome = failed("the agent of this execution is no longer served");
-        return end_unrun(&shared.ports, &execution, outcome).await.map(drop);
-    };
+    attempt.execution.fence = fence;
     let span = info_span!("execution", %id);
-    run(&shared.ports, &shared.recipe, plan, &execution, &seat).instrument(span).await.map(drop)
-}
-
-/// Whether an earlier attempt got as far as its tools. Their effects must not happen twice.
-async fn has_called_tools(shared: &Shared, execution: &Execution) -> Result<bool> {
-    let log = log(&shared.ports, execution).await?;
-    Ok(log.iter().any(|entry| match &entry.event {
-        LogEvent::ModelTurn(turn) => !turn.tool_calls.is_empty(),
-        LogEvent::ToolStarted { .. } | LogEvent::ToolTurn(_) => true,
-        _ => false,
-    }))
+    run(shared, *attempt, &seat).instrument(span).await.map(drop)
 }

@@ -1,0 +1,85 @@
+//! One attempt to run an execution: whether there may be another one, and what it goes on from.
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    Result,
+    execution::{Cursor, Departure, Execution, Fence, Outcome},
+    ports::model::Delivery,
+};
+use agent_gateway_engine::{AgentPlan, Past};
+
+use crate::{
+    gateway::Shared,
+    scene::Scene,
+    unrun::{failed, log},
+};
+
+/// Everything that an attempt needs.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// The agent, as it is in a snapshot.
+    pub(crate) plan: Arc<AgentPlan>,
+    /// The record, with the fence under which this attempt writes.
+    pub(crate) execution: Execution,
+    /// The conversation.
+    pub(crate) scene: Scene,
+    /// What earlier attempts got done.
+    pub(crate) past: Past,
+    /// Where the log of earlier attempts ends.
+    pub(crate) last: Cursor,
+}
+
+/// Whether an execution that nobody runs is run.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is, by this attempt, once its start is stored.
+    Run(Box<Attempt>),
+    /// It ends like this.
+    End(Outcome),
+}
+
+impl Attempt {
+    /// The first attempt.
+    pub(crate) fn first(plan: Arc<AgentPlan>, execution: Execution, scene: Scene) -> Self {
+        Self { plan, execution, scene, past: Past::default(), last: Cursor::START }
+    }
+
+    /// Whether something happened before this attempt.
+    pub(crate) fn is_first(&self) -> bool {
+        self.execution.fence == Fence::NONE.next()
+    }
+}
+
+/// Whether somebody may still want the end of an execution whose process went away.
+pub(crate) fn is_awaited(execution: &Execution) -> bool {
+    execution.options.departure == Departure::Detaches
+        || execution.options.delivery == Delivery::Incremental
+        || execution.idempotency.is_some()
+}
+
+/// Judges an execution that nobody runs.
+pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdict> {
+    let end = |sentence: &str| Ok(Verdict::End(failed(sentence)));
+    let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
+        return end("the agent of this execution is no longer served");
+    };
+    if execution.fence.0 > u64::from(shared.limits.max_retries) {
+        return end("the execution was interrupted too often and is given up");
+    }
+    let entries = log(&shared.ports, &execution).await?;
+    let last = entries.last().map_or(Cursor::START, |entry| entry.sequence);
+    let past = match Past::read(entries) {
+        Ok(past) => past,
+        Err(cut_off) => {
+            return end(&format!(
+                "the execution was interrupted while the tool '{}' was under way; that tool may have done its work and is \
+                 not called a second time",
+                cut_off.tool
+            ));
+        }
+    };
+    match Scene::reopen(&shared.ports, &execution, shared.limits.max_history).await? {
+        Some(scene) => Ok(Verdict::Run(Box::new(Attempt { plan, execution, scene, past, last }))),
+        None => end("the session of this execution was deleted"),
+    }
+}

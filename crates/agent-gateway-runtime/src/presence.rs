@@ -1,0 +1,111 @@
+//! Says that this process is alive, and finds out which others are not.
+use std::{path::Path, time::Duration};
+
+use agent_gateway_core::{Result, Timestamp, id::InstanceId};
+use tokio::sync::OnceCell;
+
+use crate::Ports;
+
+/// How often a process says that it is alive.
+pub(crate) const BEAT: Duration = Duration::from_secs(5);
+/// For how long that holds.
+const BELIEVED: Duration = Duration::from_secs(15);
+
+/// This process among those that share the store.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    id: InstanceId,
+    known: OnceCell<()>,
+}
+
+/// Where a process runs, exactly enough to tell whether another one of there still does: the boot of the machine and the
+/// space of its process numbers. `None` where the system does not tell.
+fn place() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let space = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{}/{}", boot.trim(), space.to_string_lossy()))
+}
+
+impl Presence {
+    /// A process that nobody knows yet.
+    pub(crate) fn new() -> Result<Self> {
+        let unique = agent_gateway_core::id::ExecutionId::generate();
+        let place = place().unwrap_or_default();
+        let id = InstanceId::new(format!("{place}|{}|{unique}", std::process::id()))?;
+        Ok(Self { id, known: OnceCell::new() })
+    }
+
+    pub(crate) fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    /// What this process begins is not taken for abandoned once this has answered.
+    pub(crate) async fn known(&self, ports: &Ports) -> Result<()> {
+        self.known.get_or_try_init(|| self.announce(ports)).await.copied()
+    }
+
+    /// Says that this process is alive.
+    pub(crate) async fn announce(&self, ports: &Ports) -> Result<()> {
+        let until = later(ports.clock.now(), BELIEVED);
+        ports.persistence.executions().announce(&self.id, until).await
+    }
+
+    /// Says that it no longer is.
+    pub(crate) async fn retire(&self, ports: &Ports) -> Result<()> {
+        if self.known.initialized() { ports.persistence.executions().retire(&self.id).await } else { Ok(()) }
+    }
+
+    /// Forgets the processes that have ended: those of this machine whose number is free, and those that have been silent for
+    /// long.
+    pub(crate) async fn bury(&self, ports: &Ports) -> Result<()> {
+        let executions = ports.persistence.executions();
+        let now = ports.clock.now();
+        for (instance, until) in executions.instances().await? {
+            if instance != self.id && (later(until, BELIEVED) < now || self.has_ended(&instance)) {
+                executions.retire(&instance).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another process certainly no longer runs. Where it runs elsewhere, nobody here can tell.
+    fn has_ended(&self, other: &InstanceId) -> bool {
+        let (mine, other) = (parts(&self.id), parts(other));
+        let (Some((place, number)), Some((other_place, other_number))) = (mine, other) else { return false };
+        let same_place = !place.is_empty() && place == other_place;
+        // A process may hold several gateways; one of another process with this number ended before this one began, but
+        // which of the two it was cannot be told.
+        same_place && number != other_number && !Path::new("/proc").join(other_number).exists()
+    }
+}
+
+/// The place and the process number of an instance.
+fn parts(id: &InstanceId) -> Option<(&str, &str)> {
+    let (place, rest) = id.as_str().split_once('|')?;
+    let (number, _) = rest.split_once('|')?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some((place, number))
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_of_here_can_be_known_to_have_ended() {
+        let me = Presence::new().unwrap();
+        let (place, number) = parts(me.id()).unwrap();
+        assert_eq!(number, std::process::id().to_string());
+        let ended = |id: String| me.has_ended(&InstanceId::new(id).unwrap());
+        assert!(!ended(format!("{place}|{number}|other")));
+        assert!(!ended(format!("{place}|1|init")));
+        assert!(!ended("elsewhere/pid:[1]|4194304|x".to_owned()));
+        assert!(!ended("nonsense".to_owned()));
+        // No machine numbers its processes this high.
+        assert_eq!(ended(format!("{place}|4194399|gone")), !place.is_empty());
+    }
+}
