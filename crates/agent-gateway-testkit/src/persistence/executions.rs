@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     ErrorKind,
-    execution::{Execution, ExecutionStatus, Fence, RunOptions},
-    id::{ConversationId, ExecutionId, IdempotencyKey, ScheduleId, UserId},
-    ports::persistence::PersistenceBackend,
+    execution::{Departure, Execution, ExecutionStatus, Fence, Fingerprint, Idempotency, RunOptions},
+    id::{ConversationId, ExecutionId, IdempotencyKey, InstanceId, ScheduleId, UserId},
+    ports::{model::Delivery, persistence::PersistenceBackend},
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -16,13 +16,21 @@ use crate::{
     suite::{CaseResult, Finding, broken, ensure, ensure_eq, expect_kind},
 };
 
+fn idempotency(key: &str) -> Result<Idempotency, Finding> {
+    Ok(Idempotency { key: IdempotencyKey::new(key)?, fingerprint: Fingerprint::of(&json!({"with": key})) })
+}
+
 /// An execution with something in every field.
 fn full() -> Result<Execution, Finding> {
     let mut execution = running(3)?;
     execution.status = ExecutionStatus::Failed;
     execution.input = Some(object(json!({"b": [1, null], "a": {"x": true}})));
-    execution.options =
-        RunOptions { timeout_ms: Some(5_000), output_schema: Some(json!({"type": "object"})) };
+    execution.options = RunOptions {
+        timeout_ms: Some(5_000),
+        output_schema: Some(json!({"type": "object"})),
+        delivery: Delivery::Incremental,
+        departure: Departure::Detaches,
+    };
     execution.result = Some(json!({"raw_text": "hi", "output": null}));
     execution.error = Some("it did not work".to_owned());
     execution.usage = Some(usage()?);
@@ -34,7 +42,8 @@ fn full() -> Result<Execution, Finding> {
     execution.root_execution_id = Some(ExecutionId::new("root")?);
     execution.delegation_depth = 2;
     execution.revision = "r1".to_owned();
-    execution.idempotency_key = Some(IdempotencyKey::new("key 1")?);
+    execution.idempotency = Some(idempotency("key 1")?);
+    execution.instance = Some(InstanceId::new("process 1")?);
     execution.fence = Fence(7);
     execution.started_at = Some(at(4)?);
     execution.completed_at = Some(at(5)?);
@@ -90,7 +99,7 @@ pub async fn of_many_creators_one_wins(fixture: &impl Fixture<dyn PersistenceBac
 fn keyed(owner: Option<&str>, key: &str) -> Result<Execution, Finding> {
     let mut execution = queued(0)?;
     execution.user_id = owner.map(user).transpose()?;
-    execution.idempotency_key = Some(IdempotencyKey::new(key)?);
+    execution.idempotency = Some(idempotency(key)?);
     Ok(execution)
 }
 

@@ -2,7 +2,7 @@
 use agent_gateway_core::{
     ErrorKind,
     execution::{Execution, ExecutionQuery, ExecutionStatus},
-    id::{ConversationId, ExecutionId, ScheduleId},
+    id::{ConversationId, ExecutionId, InstanceId, ScheduleId},
     page::{PageCursor, PageRequest},
     ports::persistence::{ConversationQuery, DeliveryQuery, PersistenceBackend},
 };
@@ -46,6 +46,7 @@ pub async fn every_filter_narrows_the_list(fixture: &impl Fixture<dyn Persistenc
     special.session_id = Some(ConversationId::new("session")?);
     special.root_execution_id = Some(ExecutionId::new("root")?);
     special.schedule_id = Some(ScheduleId::new("special:daily")?);
+    special.instance = Some(InstanceId::new("a process")?);
     special.status = ExecutionStatus::Failed;
     let special = stored(&*store, special).await?;
     let all = ExecutionQuery::default;
@@ -55,6 +56,7 @@ pub async fn every_filter_narrows_the_list(fixture: &impl Fixture<dyn Persistenc
         ExecutionQuery { root_execution_id: special.root_execution_id.clone(), ..all() },
         ExecutionQuery { schedule_id: special.schedule_id.clone(), ..all() },
         ExecutionQuery { status: Some(ExecutionStatus::Failed), ..all() },
+        ExecutionQuery { instance: special.instance.clone(), ..all() },
         ExecutionQuery { since: Some(at(10)?), ..all() },
         ExecutionQuery {
             since: Some(at(3)?),

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     ErrorKind, JsonMap,
-    execution::{Cursor, Fence, LogEntry, LogEvent, ModelTurn, ToolOutcome, ToolTurn},
+    execution::{
+        Cursor, Fence, LogEntry, LogEvent, ModelTurn, ResetReason, ResultForm, ToolOutcome, ToolTurn,
+    },
     id::{ExecutionId, ModelName},
     message::{Arguments, TokenUsage, ToolCall},
     ports::persistence::PersistenceBackend,
@@ -20,7 +22,7 @@ use crate::{
 /// One entry of every kind, with something in every field.
 fn every_kind() -> Result<Vec<LogEntry>, Finding> {
     let call = |id: &str, arguments| ToolCall { id: id.into(), name: "search".into(), arguments };
-    let tool = |outcome, cut_from| {
+    let tool = |outcome, cut_from, form| {
         LogEvent::ToolTurn(ToolTurn {
             call_id: "call_1".into(),
             name: "search".into(),
@@ -28,6 +30,8 @@ fn every_kind() -> Result<Vec<LogEntry>, Finding> {
             outcome,
             content: "{\"found\": []}".into(),
             cut_from,
+            whole: cut_from.map(|_| "{\"found\": [], \"more\": true}".into()),
+            form,
             duration_ms: 12,
         })
     };
@@ -44,9 +48,11 @@ fn every_kind() -> Result<Vec<LogEntry>, Finding> {
             duration_ms: 340,
         }),
         LogEvent::ToolStarted { call_id: "call_1".into(), name: "search".into() },
-        tool(ToolOutcome::Succeeded, Some(40_000)),
-        tool(ToolOutcome::Failed, None),
-        tool(ToolOutcome::Refused, None),
+        tool(ToolOutcome::Succeeded, Some(40_000), ResultForm::Json),
+        tool(ToolOutcome::Failed, None, ResultForm::Text),
+        tool(ToolOutcome::Refused, None, ResultForm::Text),
+        LogEvent::Reset(ResetReason::Resumed),
+        LogEvent::Reset(ResetReason::Fallback),
         LogEvent::Finished(outcome("done")?),
     ];
     (1..)

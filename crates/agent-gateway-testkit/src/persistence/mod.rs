@@ -252,7 +252,7 @@ fn turns(places: impl IntoIterator<Item = u64>) -> Result<Vec<LogEntry>, Finding
 }
 
 fn finish(text: &str, entries: Vec<LogEntry>) -> Result<Transition, Finding> {
-    Ok(Transition::Finish { outcome: Box::new(outcome(text)?), entries, at: at(60)? })
+    Ok(Transition::Finish { outcome: Box::new(outcome(text)?), entries, said: Vec::new(), at: at(60)? })
 }
 
 /// Every page of a list, read with this limit; a list that does not end is broken.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn start(fence: u64, second: i64) -> Result<Transition, Finding> {
-    Ok(Transition::Start { fence: Fence(fence), at: at(second)? })
+    Ok(Transition::Start { fence: Fence(fence), instance: None, at: at(second)? })
 }
 
 fn refused(status: ExecutionStatus, fence: u64) -> Advanced {
@@ -99,8 +99,12 @@ pub async fn a_finish_stores_everything(fixture: &impl Fixture<dyn PersistenceBa
         if reason == StopReason::Error {
             outcome = outcome.error("the model is away");
         }
-        let change =
-            Transition::Finish { outcome: Box::new(outcome.clone()), entries: Vec::new(), at: at(60)? };
+        let change = Transition::Finish {
+            outcome: Box::new(outcome.clone()),
+            entries: Vec::new(),
+            said: Vec::new(),
+            at: at(60)?,
+        };
         let advanced = store.executions().advance(&execution.id, Fence(1), &change).await?;
         ensure_eq!(advanced, Advanced::Applied, "the end by {reason:?}");
         let wanted = finished(execution, &outcome)?;

@@ -5,8 +5,10 @@ use agent_gateway_core::{
     Result, Timestamp,
     capability::BackendInfo,
     clock::to_micros,
-    execution::{Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition},
-    id::{ExecutionId, IdempotencyKey, UserId},
+    execution::{
+        Advanced, Cursor, Draft, DraftPiece, Execution, ExecutionQuery, Fence, LogEntry, Transition,
+    },
+    id::{ExecutionId, IdempotencyKey, InstanceId, UserId},
     page::{Page, PageCursor, PageRequest},
     ports::persistence::{
         AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
@@ -237,6 +239,27 @@ impl<S: Sabotage> ExecutionStore for Executions<S> {
     }
     async fn append(&self, id: &ExecutionId, fence: Fence, entries: &[LogEntry]) -> Result<Cursor> {
         self.inner.executions().append(id, fence, self.sabotage.appended(entries)).await
+    }
+    async fn forget_keys(&self, before: Timestamp) -> Result<u64> {
+        self.inner.executions().forget_keys(before).await
+    }
+    async fn append_draft(&self, id: &ExecutionId, fence: Fence, piece: &DraftPiece) -> Result<()> {
+        self.inner.executions().append_draft(id, fence, piece).await
+    }
+    async fn draft(&self, id: &ExecutionId) -> Result<Option<Draft>> {
+        self.inner.executions().draft(id).await
+    }
+    async fn announce(&self, instance: &InstanceId, until: Timestamp) -> Result<()> {
+        self.inner.executions().announce(instance, until).await
+    }
+    async fn instances(&self) -> Result<Vec<(InstanceId, Timestamp)>> {
+        self.inner.executions().instances().await
+    }
+    async fn retire(&self, instance: &InstanceId) -> Result<()> {
+        self.inner.executions().retire(instance).await
+    }
+    async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
+        self.inner.executions().orphans(now, limit).await
     }
     async fn log(&self, id: &ExecutionId, after: Cursor, limit: u32) -> Result<Vec<LogEntry>> {
         self.inner.executions().log(id, after, limit).await

@@ -1,18 +1,18 @@
 //! Executions as rows of `executions`. Writing them is the hot path, so each driver does that in its own way.
 use agent_gateway_core::{
     Result, Timestamp,
-    execution::{Execution, ExecutionQuery, ExecutionStatus, Fence, Outcome},
-    id::{ExecutionId, IdempotencyKey, UserId},
+    execution::{Execution, ExecutionQuery, ExecutionStatus, Fence, Fingerprint, Idempotency, Outcome},
+    id::{ConversationId, ExecutionId, IdempotencyKey, UserId},
     page::{Page, PageRequest},
     principal::Visibility,
 };
 
-use crate::{Database, RowExt, Statement, Value, cursor, select::Select};
+use crate::{Database, Names, RowExt, Statement, Value, cursor, select::Select};
 
 const LIST: &str = "executions";
 
 /// The columns of `executions`, in the order of [`row`].
-pub const COLUMNS: [&str; 22] = [
+pub const COLUMNS: [&str; 25] = [
     "id",
     "agent_id",
     "status",
@@ -31,6 +31,9 @@ pub const COLUMNS: [&str; 22] = [
     "delegation_depth",
     "revision",
     "idempotency_key",
+    "idempotency_fingerprint",
+    "instance",
+    "turn_of",
     "fence",
     "started_at",
     "completed_at",
@@ -39,6 +42,33 @@ pub const COLUMNS: [&str; 22] = [
 
 /// The columns that the end of a run sets, in the order of [`finish_row`].
 pub const FINISH_COLUMNS: [&str; 6] = ["id", "status", "result", "usage", "error", "completed_at"];
+
+/// The columns that the end of a run makes null.
+pub const FINISH_CLEARS: [&str; 2] = ["instance", "turn_of"];
+
+/// The keys that are freed in one go, so that other writes come between.
+const FREED_AT_ONCE: u32 = 1_000;
+
+/// The conversation whose turn an execution is while it is not finished.
+#[must_use]
+pub fn turn_of(execution: &Execution) -> Option<&ConversationId> {
+    execution.session_id.as_ref().filter(|_| !execution.status.is_final())
+}
+
+/// Selects a row when the id of the execution or its idempotency key is taken. What else stops a new execution is another
+/// turn of its conversation.
+#[must_use]
+pub fn taken(names: &Names, execution: &Execution) -> Statement {
+    Statement::new(
+        names,
+        "SELECT id FROM {p}executions WHERE id = $1 OR (idempotency_key = $2 AND coalesce(user_id, '') = $3)",
+        vec![
+            execution.id.as_str().into(),
+            Value::word(execution.idempotency.as_ref().map(|idempotency| &idempotency.key)),
+            execution.user_id.as_ref().map_or("", |owner| owner.as_str()).into(),
+        ],
+    )
+}
 
 /// The values of one execution.
 pub fn row(execution: &Execution) -> Result<Vec<Value>> {
@@ -60,7 +90,10 @@ pub fn row(execution: &Execution) -> Result<Vec<Value>> {
         Value::word(execution.root_execution_id.as_ref()),
         execution.delegation_depth.into(),
         execution.revision.as_str().into(),
-        Value::word(execution.idempotency_key.as_ref()),
+        Value::word(execution.idempotency.as_ref().map(|idempotency| &idempotency.key)),
+        execution.idempotency.as_ref().map(|idempotency| idempotency.fingerprint.as_str()).into(),
+        Value::word(execution.instance.as_ref()),
+        Value::word(turn_of(execution)),
         Value::number(execution.fence.0)?,
         execution.started_at.into(),
         execution.completed_at.into(),
@@ -102,7 +135,15 @@ pub fn read_row<R: RowExt>(row: &R) -> Result<Execution> {
     execution.root_execution_id = row.word("root_execution_id")?;
     execution.delegation_depth = u32::try_from(row.count("delegation_depth")?).unwrap_or(u32::MAX);
     execution.revision = row.text("revision")?.unwrap_or_default();
-    execution.idempotency_key = row.word("idempotency_key")?;
+    execution.idempotency = match row.word("idempotency_key")? {
+        // Before there were fingerprints a key came alone; no request is the same as that one.
+        Some(key) => {
+            let fingerprint = row.text("idempotency_fingerprint")?.unwrap_or_default();
+            Some(Idempotency { key, fingerprint: Fingerprint::stored(&fingerprint) })
+        }
+        None => None,
+    };
+    execution.instance = row.word("instance")?;
     execution.fence = Fence(row.count("fence")?);
     execution.started_at = row.time("started_at")?;
     execution.completed_at = row.time("completed_at")?;
@@ -131,6 +172,23 @@ pub async fn find_by_key<D: Database>(
     one(database, statement.all(database.names())).await
 }
 
+/// Frees the idempotency keys of executions accepted before `before`; answers how many there were.
+pub async fn forget_keys<D: Database>(database: &D, before: Timestamp) -> Result<u64> {
+    let text = "UPDATE {p}executions SET idempotency_key = NULL, idempotency_fingerprint = NULL WHERE id IN (\
+                SELECT id FROM {p}executions WHERE idempotency_key IS NOT NULL AND created_at < $1 \
+                ORDER BY created_at, id LIMIT $2)";
+    let statement = Statement::new(database.names(), text, vec![before.into(), FREED_AT_ONCE.into()]);
+    let mut freed = 0;
+    loop {
+        let effects = database.write(vec![statement.clone()]).await?;
+        let affected = effects.first().map_or(0, |effect| effect.affected);
+        freed += affected;
+        if affected < u64::from(FREED_AT_ONCE) {
+            return Ok(freed);
+        }
+    }
+}
+
 /// Executions that fit every filter, newest first.
 pub async fn list<D: Database>(
     database: &D,
@@ -144,6 +202,7 @@ pub async fn list<D: Database>(
         .filter_some("root_execution_id = ?", query.root_execution_id.as_ref().map(|id| id.as_str()))
         .filter_some("schedule_id = ?", query.schedule_id.as_ref().map(|id| id.as_str()))
         .filter_some("status = ?", query.status.map(ExecutionStatus::as_str))
+        .filter_some("instance = ?", query.instance.as_ref().map(|id| id.as_str()))
         .filter_some("created_at >= ?", query.since)
         .filter_some("created_at <= ?", query.until)
         .visible("user_id = ?", who);

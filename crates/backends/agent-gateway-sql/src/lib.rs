@@ -19,12 +19,16 @@ pub mod schema;
 
 // The stores, written once over a small port to the driver.
 mod database;
+pub mod drafts;
 pub mod executions;
 pub mod log;
+mod messages;
+pub mod presence;
 mod stores;
 
 pub use columns::{Columns, RowExt};
 pub use database::{Database, Effect};
+pub use messages::Said;
 pub use names::Names;
 pub use stores::Stores;
 pub use time::{parse_time, time_text};

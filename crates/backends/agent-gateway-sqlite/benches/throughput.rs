@@ -96,7 +96,7 @@ fn finish() -> Result<Transition> {
     let outcome = Outcome::new(StopReason::Completed, text, usage);
     let events = [LogEvent::ModelTurn(turn), LogEvent::Finished(outcome.clone())];
     let entries = (1..).zip(events).map(|(place, event)| LogEntry { sequence: Cursor(place), at, event });
-    Ok(Transition::Finish { outcome: Box::new(outcome), entries: entries.collect(), at })
+    Ok(Transition::Finish { outcome: Box::new(outcome), entries: entries.collect(), said: Vec::new(), at })
 }
 
 /// The CPU time of this process so far, which Linux counts in hundredths of a second.

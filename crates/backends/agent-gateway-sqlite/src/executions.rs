@@ -2,14 +2,16 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{
-    Error, Result,
-    execution::{Advanced, Cursor, Execution, ExecutionQuery, Fence, LogEntry, Transition},
-    id::{ExecutionId, IdempotencyKey, UserId},
+    Error, Result, Timestamp,
+    execution::{
+        Advanced, Cursor, Draft, DraftPiece, Execution, ExecutionQuery, Fence, LogEntry, Transition,
+    },
+    id::{ExecutionId, IdempotencyKey, InstanceId, UserId},
     page::{Page, PageRequest},
     ports::persistence::ExecutionStore,
     principal::Visibility,
 };
-use agent_gateway_sql::{Value, executions, log};
+use agent_gateway_sql::{Database, Said, Value, drafts, executions, log, presence};
 use async_trait::async_trait;
 
 use crate::{
@@ -23,6 +25,18 @@ pub(crate) struct Executions(Arc<Connections>);
 impl Executions {
     pub(crate) fn new(connections: Arc<Connections>) -> Self {
         Self(connections)
+    }
+
+    /// Adds to what is stored of an execution, which may not have moved on.
+    async fn extend(&self, id: &ExecutionId, fence: Fence, change: Change) -> Result<Cursor> {
+        match self.0.writer.record(id, fence, change).await? {
+            Recorded::Unknown => Err(unknown(id)),
+            Recorded::Refused { status, fence } => Err(Error::conflict("the execution has moved on")
+                .with("execution", id)
+                .with("status", status)
+                .with("fence", fence.0)),
+            Recorded::Applied(end) => Ok(end),
+        }
     }
 }
 
@@ -38,7 +52,8 @@ fn unknown(id: &ExecutionId) -> Error {
 #[async_trait]
 impl ExecutionStore for Executions {
     async fn create(&self, execution: &Execution) -> Result<()> {
-        self.0.writer.create(execution, executions::row(execution)?).await
+        let taken = executions::turn_of(execution).map(|_| executions::taken(self.0.names(), execution));
+        self.0.writer.create(execution, executions::row(execution)?, taken).await
     }
 
     async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
@@ -47,6 +62,10 @@ impl ExecutionStore for Executions {
 
     async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>> {
         executions::find_by_key(&*self.0, key, owner).await
+    }
+
+    async fn forget_keys(&self, before: Timestamp) -> Result<u64> {
+        executions::forget_keys(&*self.0, before).await
     }
 
     async fn list(
@@ -60,13 +79,16 @@ impl ExecutionStore for Executions {
 
     async fn advance(&self, id: &ExecutionId, fence: Fence, change: &Transition) -> Result<Advanced> {
         let change = match change {
-            Transition::Start { fence, at } => {
-                let row = vec![id.as_str().into(), Value::number(fence.0)?, (*at).into()];
+            Transition::Start { fence, instance, at } => {
+                let instance = Value::word(instance.as_ref());
+                let row = vec![id.as_str().into(), Value::number(fence.0)?, instance, (*at).into()];
                 Change::Start { fence: *fence, row }
             }
-            Transition::Finish { outcome, entries, at } => {
-                Change::Finish { row: executions::finish_row(id, outcome, *at)?, entries: rows(id, entries)? }
-            }
+            Transition::Finish { outcome, entries, said, at } => Change::Finish {
+                row: executions::finish_row(id, outcome, *at)?,
+                entries: rows(id, entries)?,
+                said: Said::new(id, said, *at)?,
+            },
             _ => return Err(Error::unsupported("this store does not know that change of state")),
         };
         match self.0.writer.record(id, fence, change).await? {
@@ -77,14 +99,32 @@ impl ExecutionStore for Executions {
     }
 
     async fn append(&self, id: &ExecutionId, fence: Fence, entries: &[LogEntry]) -> Result<Cursor> {
-        match self.0.writer.record(id, fence, Change::Append { entries: rows(id, entries)? }).await? {
-            Recorded::Unknown => Err(unknown(id)),
-            Recorded::Refused { status, fence } => Err(Error::conflict("the execution has moved on")
-                .with("execution", id)
-                .with("status", status)
-                .with("fence", fence.0)),
-            Recorded::Applied(end) => Ok(end),
-        }
+        self.extend(id, fence, Change::Append { entries: rows(id, entries)? }).await
+    }
+
+    async fn append_draft(&self, id: &ExecutionId, fence: Fence, piece: &DraftPiece) -> Result<()> {
+        let change = Change::Draft { after: piece.after, row: drafts::piece_row(id, piece)? };
+        self.extend(id, fence, change).await.map(drop)
+    }
+
+    async fn draft(&self, id: &ExecutionId) -> Result<Option<Draft>> {
+        drafts::read(&*self.0, id).await
+    }
+
+    async fn announce(&self, instance: &InstanceId, until: Timestamp) -> Result<()> {
+        presence::announce(&*self.0, instance, until).await
+    }
+
+    async fn instances(&self) -> Result<Vec<(InstanceId, Timestamp)>> {
+        presence::instances(&*self.0).await
+    }
+
+    async fn retire(&self, instance: &InstanceId) -> Result<()> {
+        presence::retire(&*self.0, instance).await
+    }
+
+    async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
+        presence::orphans(&*self.0, now, limit).await
     }
 
     async fn log(&self, id: &ExecutionId, after: Cursor, limit: u32) -> Result<Vec<LogEntry>> {

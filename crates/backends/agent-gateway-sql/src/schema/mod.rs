@@ -34,7 +34,11 @@ impl Dialect {
 /// The migrations for these names. Each is safe on a database that the reference made, once [`adoption`] has been done.
 #[must_use]
 pub fn migrations(names: &Names, dialect: &Dialect) -> Migrator {
-    let texts = [(1, "base tables", include_str!("0001_base.sql")), (2, "steps", dialect.steps)];
+    let texts = [
+        (1, "base tables", include_str!("0001_base.sql")),
+        (2, "steps", dialect.steps),
+        (3, "streams and recovery", include_str!("0003_streams.sql")),
+    ];
     let migration = |(version, description, template): (i64, &'static str, &str)| {
         let typed =
             dialect.words.iter().fold(template.to_owned(), |text, (token, word)| text.replace(token, word));

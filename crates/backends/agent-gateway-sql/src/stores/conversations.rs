@@ -7,20 +7,18 @@ use agent_gateway_core::{
     principal::Visibility,
 };
 use async_trait::async_trait;
-use serde_json::{Value as Json, json};
 
 use super::{Stores, affected, selected};
-use crate::{Database, RowExt, Statement, Value, cursor, select::Select};
+use crate::{Database, RowExt, Statement, Value, cursor, messages, select::Select};
 
 const LIST: &str = "conversations";
-const COLUMNS: &str =
-    "conversation_id, agent_id, user_id, title, summary, message_count, metadata, created_at, updated_at";
+const COLUMNS: &str = "conversation_id, agent_id, user_id, title, summary, message_count, turn_count, metadata, created_at, updated_at";
 
 #[async_trait]
 impl<D: Database> ConversationStore for Stores<D> {
     async fn create(&self, conversation: &Conversation) -> Result<()> {
         let text = format!(
-            "INSERT INTO {{p}}conversations ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8) \
+            "INSERT INTO {{p}}conversations ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8) \
              ON CONFLICT DO NOTHING"
         );
         let args = vec![
@@ -68,14 +66,19 @@ impl<D: Database> ConversationStore for Stores<D> {
         &self,
         id: &ConversationId,
         expected: u64,
-        messages: &[Message],
+        said: &[Message],
         at: Timestamp,
     ) -> Result<u64> {
         let names = self.0.names();
-        let count = expected.saturating_add(messages.len() as u64);
-        let mut program = Vec::with_capacity(messages.len() + 2);
-        for (sequence, message) in (expected.saturating_add(1)..).zip(messages) {
-            let args = message_values(id, expected, sequence, message, at)?;
+        let count = expected.saturating_add(said.len() as u64);
+        let mut program = Vec::with_capacity(said.len() + 2);
+        for (sequence, message) in (expected.saturating_add(1)..).zip(said) {
+            let [role, content, metadata] = messages::values(message)?;
+            let place = format!("{id}:{sequence}");
+            let sequence = Value::number(sequence)?;
+            let (place, key) = (place.as_str().into(), id.as_str().into());
+            let args =
+                vec![place, key, sequence, role, content, metadata, at.into(), Value::number(expected)?];
             // Nothing is added unless the conversation is as the caller last saw it.
             program.push(Statement::new(
                 names,
@@ -89,9 +92,15 @@ impl<D: Database> ConversationStore for Stores<D> {
         let key: Value = id.as_str().into();
         program.push(Statement::new(
             names,
-            "UPDATE {p}conversations SET message_count = $2, updated_at = $3 \
-             WHERE conversation_id = $1 AND message_count = $4",
-            vec![key.clone(), Value::number(count)?, at.into(), Value::number(expected)?],
+            "UPDATE {p}conversations SET message_count = $2, turn_count = turn_count + $3, updated_at = $4 \
+             WHERE conversation_id = $1 AND message_count = $5",
+            vec![
+                key.clone(),
+                Value::number(count)?,
+                Value::number(messages::turns(said))?,
+                at.into(),
+                Value::number(expected)?,
+            ],
         ));
         program.push(Statement::new(
             names,
@@ -99,10 +108,10 @@ impl<D: Database> ConversationStore for Stores<D> {
             vec![key],
         ));
         let effects = self.0.write(program).await?;
-        if affected(&effects, messages.len())? > 0 {
+        if affected(&effects, said.len())? > 0 {
             return Ok(count);
         }
-        Err(match selected(&effects, messages.len() + 1, "message_count")? {
+        Err(match selected(&effects, said.len() + 1, "message_count")? {
             None => unknown(id),
             Some(found) => Error::conflict("the conversation has grown meanwhile")
                 .with("conversation", id)
@@ -113,7 +122,8 @@ impl<D: Database> ConversationStore for Stores<D> {
 
     async fn tail(&self, id: &ConversationId, limit: u32) -> Result<Vec<ConversationMessage>> {
         let select = select_messages(id).first(self.0.names(), "sequence DESC", limit.into());
-        let mut found: Vec<_> = self.0.read(select).await?.iter().map(message).collect::<Result<_>>()?;
+        let mut found: Vec<_> =
+            self.0.read(select).await?.iter().map(messages::read).collect::<Result<_>>()?;
         found.reverse();
         Ok(found)
     }
@@ -127,7 +137,7 @@ impl<D: Database> ConversationStore for Stores<D> {
         let behind = i64::try_from(after).unwrap_or(i64::MAX);
         let select = select_messages(id).filter("sequence > ?", [Value::Int(behind)]);
         let rows = self.0.read(select.first(self.0.names(), "sequence", limit.into())).await?;
-        rows.iter().map(message).collect()
+        rows.iter().map(messages::read).collect()
     }
 
     async fn set_metadata(&self, id: &ConversationId, metadata: &JsonMap) -> Result<()> {
@@ -158,8 +168,8 @@ fn select() -> Select {
 }
 
 fn select_messages(id: &ConversationId) -> Select {
-    Select::new("SELECT sequence, role, content, metadata_json, created_at FROM {p}conversation_messages")
-        .filter("conversation_id = ?", [id.as_str().into()])
+    let text = format!("SELECT sequence, {}, created_at FROM {{p}}conversation_messages", messages::COLUMNS);
+    Select::new(&text).filter("conversation_id = ?", [id.as_str().into()])
 }
 
 fn unknown(id: &ConversationId) -> Error {
@@ -177,53 +187,8 @@ fn conversation<R: RowExt>(row: &R) -> Result<Conversation> {
     found.title = row.text("title")?;
     found.summary = row.text("summary")?;
     found.message_count = row.count("message_count")?;
+    found.turn_count = row.count("turn_count")?;
     found.metadata = row.map("metadata")?;
     found.updated_at = row.time("updated_at")?.unwrap_or(created_at);
     Ok(found)
-}
-
-/// Role and text have columns of their own, as in the reference's table; what else a message holds is its metadata.
-fn message_values(
-    id: &ConversationId,
-    expected: u64,
-    sequence: u64,
-    message: &Message,
-    at: Timestamp,
-) -> Result<Vec<Value>> {
-    let (role, content, metadata) = match message {
-        Message::System { content } => ("system", content, json!({})),
-        Message::User { content } => ("user", content, json!({})),
-        Message::Assistant { content, tool_calls } if tool_calls.is_empty() => {
-            ("assistant", content, json!({}))
-        }
-        Message::Assistant { content, tool_calls } => {
-            ("assistant", content, json!({ "tool_calls": tool_calls }))
-        }
-        Message::Tool { call_id, name, content } => {
-            ("tool", content, json!({ "call_id": call_id, "name": name }))
-        }
-    };
-    Ok(vec![
-        format!("{id}:{sequence}").as_str().into(),
-        id.as_str().into(),
-        Value::number(sequence)?,
-        role.into(),
-        Value::Text(content.clone()),
-        Value::json(&metadata)?,
-        at.into(),
-        Value::number(expected)?,
-    ])
-}
-
-fn message<R: RowExt>(row: &R) -> Result<ConversationMessage> {
-    let mut fields = row.map("metadata_json")?;
-    fields.insert("role".to_owned(), Json::String(row.need_text("role")?));
-    fields.insert("content".to_owned(), Json::String(row.text("content")?.unwrap_or_default()));
-    let message = serde_json::from_value(Json::Object(fields))
-        .map_err(|error| Error::unexpected("a stored message cannot be read").caused_by(error))?;
-    Ok(ConversationMessage {
-        sequence: row.count("sequence")?,
-        message,
-        created_at: row.need_time("created_at")?,
-    })
 }

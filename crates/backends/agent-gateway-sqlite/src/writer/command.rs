@@ -5,7 +5,7 @@ use agent_gateway_core::{
     Error, Result,
     execution::{Cursor, ExecutionStatus, Fence},
 };
-use agent_gateway_sql::{Effect, Statement, Value};
+use agent_gateway_sql::{Effect, Said, Statement, Value};
 use tokio::sync::oneshot;
 
 use crate::{error::copy, row::Row};
@@ -27,6 +27,8 @@ pub(super) struct Create {
     /// The owner and the idempotency key in one text, where there is a key.
     pub(super) key: Option<Arc<str>>,
     pub(super) row: Vec<Value>,
+    /// Whether id or key stop it, for a turn of a conversation, which another turn may stop too.
+    pub(super) taken: Option<Statement>,
     pub(super) reply: Reply<()>,
 }
 
@@ -42,12 +44,14 @@ pub(super) struct Record {
 /// What changes.
 #[derive(Debug)]
 pub(crate) enum Change {
-    /// A new attempt: id, fence, instant.
+    /// A new attempt: id, fence, process, instant.
     Start { fence: Fence, row: Vec<Value> },
-    /// The end of the run.
-    Finish { row: Vec<Value>, entries: Vec<Entry> },
+    /// The end of the run, and what it adds to its conversation.
+    Finish { row: Vec<Value>, entries: Vec<Entry>, said: Option<Said> },
     /// More of the log.
     Append { entries: Vec<Entry> },
+    /// A piece of the turn behind this place.
+    Draft { after: Cursor, row: Vec<Value> },
 }
 
 /// One entry of the run log.

@@ -5,6 +5,7 @@ use agent_gateway_core::Error;
 use agent_gateway_sql::{Names, RowExt, Value, executions::COLUMNS};
 
 use super::{batch::unreadable, bulk::Bulk, command::Create, engine::Engine};
+use crate::row::arguments;
 
 #[derive(Debug)]
 pub(super) struct CreateTexts {
@@ -39,10 +40,22 @@ impl Engine {
             create.reply.set(if stored.contains(&*create.id) {
                 Ok(())
             } else {
-                Err(Error::already_exists("the execution id or its idempotency key is taken")
-                    .with("execution", &create.id))
+                Err(self.refusal(create).await?)
             });
         }
         Ok(())
+    }
+
+    /// What stopped an execution. A taken id or key counts before a turn under way: a repeated request is a repeated one.
+    async fn refusal(&mut self, create: &Create) -> Result<Error, sqlx::Error> {
+        if let Some(taken) = &create.taken
+            && self.execute(taken.text.clone(), arguments(&taken.args)?).await?.rows.is_empty()
+        {
+            return Ok(
+                Error::conflict("a turn of the conversation is under way").with("execution", &create.id)
+            );
+        }
+        Ok(Error::already_exists("the execution id or its idempotency key is taken")
+            .with("execution", &create.id))
     }
 }

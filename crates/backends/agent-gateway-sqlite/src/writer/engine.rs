@@ -6,7 +6,7 @@ use agent_gateway_sql::{Effect, Names};
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Connection, Either, Executor, SqliteConnection, sqlite::SqliteArguments};
 
-use super::{command::Command, create::CreateTexts, record::RecordTexts};
+use super::{command::Command, create::CreateTexts, texts::RecordTexts};
 use crate::{
     connect::BUSY_ATTEMPTS,
     error::{Code, code, convert, is_of_statement},
@@ -20,14 +20,14 @@ pub(super) struct Engine {
     connection: SqliteConnection,
     names: Names,
     pub(super) create_texts: CreateTexts,
-    pub(super) record_texts: RecordTexts,
+    pub(super) record_texts: Arc<RecordTexts>,
 }
 
 impl Engine {
     pub(super) fn new(connection: SqliteConnection, names: Names) -> Self {
         Self {
             create_texts: CreateTexts::new(&names),
-            record_texts: RecordTexts::new(&names),
+            record_texts: Arc::new(RecordTexts::new(&names)),
             connection,
             names,
         }

@@ -17,6 +17,7 @@ mod command;
 mod create;
 mod engine;
 mod record;
+mod texts;
 
 pub(crate) use command::{Change, Entry, Recorded};
 use command::{Command, Create, Program, Record, Reply};
@@ -43,12 +44,19 @@ impl Writer {
         Self(sender)
     }
 
-    pub(crate) async fn create(&self, execution: &Execution, row: Vec<Value>) -> Result<()> {
+    /// `taken` tells what stops the execution when more than one thing can: see [`agent_gateway_sql::executions::taken`].
+    pub(crate) async fn create(
+        &self,
+        execution: &Execution,
+        row: Vec<Value>,
+        taken: Option<Statement>,
+    ) -> Result<()> {
         let owner = execution.user_id.as_ref().map_or("", |user| user.as_str());
         // Neither text holds a line break.
-        let key = execution.idempotency_key.as_ref().map(|key| format!("{owner}\n{key}").into());
+        let key = execution.idempotency.as_ref().map(|with| format!("{owner}\n{}", with.key).into());
         let (reply, answer) = Reply::new();
-        self.send(Command::Create(Create { id: execution.id.as_str().into(), key, row, reply }), answer).await
+        let id = execution.id.as_str().into();
+        self.send(Command::Create(Create { id, key, row, taken, reply }), answer).await
     }
 
     pub(crate) async fn record(&self, id: &ExecutionId, fence: Fence, change: Change) -> Result<Recorded> {

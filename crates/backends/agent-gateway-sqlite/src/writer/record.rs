@@ -1,12 +1,12 @@
 //! Changes of stored executions and their logs: one statement reads the states, and one each writes the starts, the ends
 //! and the log entries of all.
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use agent_gateway_core::{
     Result,
     execution::{Cursor, ExecutionStatus, Fence},
 };
-use agent_gateway_sql::{Names, RowExt, Value, executions::FINISH_COLUMNS, log::COLUMNS as LOG_COLUMNS};
+use agent_gateway_sql::{Columns, RowExt, Value};
 
 use super::{
     batch::unreadable,
@@ -16,56 +16,13 @@ use super::{
 };
 use crate::row::Row;
 
-#[derive(Debug)]
-pub(super) struct RecordTexts(Arc<Texts>);
-
-#[derive(Debug)]
-struct Texts {
-    states: Bulk,
-    start: Bulk,
-    finish: Bulk,
-    append: Bulk,
-}
-
-impl RecordTexts {
-    pub(super) fn new(names: &Names) -> Self {
-        let states = Bulk::new(1, |rows| {
-            names.fill(&format!(
-                "SELECT id, status, fence, (SELECT max(sequence) FROM {{p}}execution_log WHERE execution_id = id) \
-                 AS last FROM {{p}}executions WHERE id IN (VALUES {rows})"
-            ))
-        });
-        let start = Bulk::new(3, |rows| {
-            names.fill(&format!(
-                "UPDATE {{p}}executions SET status = 'running', fence = change.column2, \
-                 started_at = coalesce(started_at, change.column3) FROM (VALUES {rows}) AS change \
-                 WHERE id = change.column1"
-            ))
-        });
-        let set = FINISH_COLUMNS.iter().zip(1..).skip(1);
-        let set: Vec<String> =
-            set.map(|(column, place)| format!("{column} = change.column{place}")).collect();
-        let finish = Bulk::new(FINISH_COLUMNS.len(), |rows| {
-            names.fill(&format!(
-                "UPDATE {{p}}executions SET {} FROM (VALUES {rows}) AS change WHERE id = change.column1",
-                set.join(", ")
-            ))
-        });
-        let append = Bulk::new(LOG_COLUMNS.len(), |rows| {
-            names.fill(&format!(
-                "INSERT INTO {{p}}execution_log ({}) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL",
-                LOG_COLUMNS.join(", ")
-            ))
-        });
-        Self(Arc::new(Texts { states, start, finish, append }))
-    }
-}
-
 /// What is stored of an execution now.
 struct State {
     status: ExecutionStatus,
     fence: Fence,
     end: Cursor,
+    /// Whether there is a draft.
+    drafted: bool,
 }
 
 /// The rows that a run of changes writes.
@@ -74,6 +31,11 @@ struct Rows<'r> {
     starts: Vec<&'r [Value]>,
     finishes: Vec<&'r [Value]>,
     entries: Vec<&'r [Value]>,
+    pieces: Vec<&'r [Value]>,
+    /// The executions whose draft goes.
+    undrafted: Vec<&'r [Value]>,
+    messages: Vec<&'r [Value]>,
+    growths: Vec<&'r [Value]>,
 }
 
 impl Engine {
@@ -82,7 +44,7 @@ impl Engine {
         if records.is_empty() {
             return Ok(());
         }
-        let texts = self.record_texts.0.clone();
+        let texts = self.record_texts.clone();
         let ids: Vec<Value> = records.iter().map(|record| Value::Text(record.id.clone())).collect();
         let ids: Vec<&[Value]> = ids.iter().map(std::slice::from_ref).collect();
         let mut states = HashMap::with_capacity(records.len());
@@ -91,12 +53,17 @@ impl Engine {
             states.insert(id, state);
         }
         let mut rows = Rows::default();
-        for record in records {
+        for (record, key) in records.into_iter().zip(&ids) {
             let Record { id, fence, change, reply } = record;
-            reply.set(decide(states.get(&**id), *fence, change, &mut rows));
+            reply.set(decide(states.get(&**id), key, *fence, change, &mut rows));
         }
         self.write_rows(&texts.start, &rows.starts).await?;
+        self.write_rows(&texts.undraft, &rows.undrafted).await?;
         self.write_rows(&texts.append, &rows.entries).await?;
+        self.write_rows(&texts.draft, &rows.pieces).await?;
+        // Messages are counted after all of them are placed.
+        self.write_rows(&texts.say, &rows.messages).await?;
+        self.write_rows(&texts.grow, &rows.growths).await?;
         self.write_rows(&texts.finish, &rows.finishes).await?;
         Ok(())
     }
@@ -113,12 +80,14 @@ impl Engine {
 fn state(row: &Row) -> Result<(String, State)> {
     let status = ExecutionStatus::parse(&row.need_text("status")?)?;
     let (fence, end) = (Fence(row.count("fence")?), Cursor(row.count("last")?));
-    Ok((row.need_text("id")?, State { status, fence, end }))
+    let drafted = row.flag("drafted")?.unwrap_or_default();
+    Ok((row.need_text("id")?, State { status, fence, end, drafted }))
 }
 
 /// Compares a change with what is stored, and adds its rows where it may happen.
 fn decide<'r>(
     state: Option<&State>,
+    key: &'r [Value],
     fence: Fence,
     change: &'r Change,
     rows: &mut Rows<'r>,
@@ -127,23 +96,38 @@ fn decide<'r>(
     let allowed = !state.status.is_final()
         && match change {
             Change::Start { fence: new, .. } => *new > state.fence,
-            Change::Finish { .. } | Change::Append { .. } => fence == state.fence,
+            Change::Finish { .. } | Change::Append { .. } | Change::Draft { .. } => fence == state.fence,
         };
     if !allowed {
         return Ok(Recorded::Refused { status: state.status, fence: state.fence });
     }
-    match change {
+    let end = match change {
         Change::Start { row, .. } => {
             rows.starts.push(row);
-            Ok(Recorded::Applied(state.end))
+            state.end
         }
-        Change::Finish { row, entries } => {
+        Change::Finish { row, entries, said } => {
             let end = append(state.end, entries, rows)?;
             rows.finishes.push(row);
-            Ok(Recorded::Applied(end))
+            if let Some(said) = said {
+                rows.messages.extend(said.messages.iter().map(Vec::as_slice));
+                rows.growths.push(&said.growth);
+            }
+            end
         }
-        Change::Append { entries } => append(state.end, entries, rows).map(Recorded::Applied),
+        Change::Append { entries } => append(state.end, entries, rows)?,
+        Change::Draft { after, row } => {
+            // A piece behind another entry is one of a turn that is whole by now.
+            if *after == state.end {
+                rows.pieces.push(row);
+            }
+            state.end
+        }
+    };
+    if state.drafted && (end != state.end || matches!(change, Change::Finish { .. })) {
+        rows.undrafted.push(key);
     }
+    Ok(Recorded::Applied(end))
 }
 
 fn append<'r>(end: Cursor, entries: &'r [Entry], rows: &mut Rows<'r>) -> Result<Cursor> {

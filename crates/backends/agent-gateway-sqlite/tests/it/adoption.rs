@@ -106,7 +106,8 @@ async fn its_executions_are_read_and_go_on() {
     let waiting = executions.get(&id("old-2"), &everyone()).await.unwrap().unwrap();
     assert_eq!(serde_json::to_string(&waiting.input).unwrap(), r#"{"b":1,"a":2}"#);
     assert_eq!((waiting.result, waiting.usage), (None, None));
-    let start = agent_gateway_core::execution::Transition::Start { fence: Fence(1), at: at(0) };
+    let start =
+        agent_gateway_core::execution::Transition::Start { fence: Fence(1), instance: None, at: at(0) };
     assert_eq!(executions.advance(&waiting.id, Fence::NONE, &start).await.unwrap(), Advanced::Applied);
     let ended = executions.advance(&waiting.id, Fence(1), &finish("done")).await.unwrap();
     assert_eq!(ended, Advanced::Applied);

@@ -47,5 +47,5 @@ pub(super) fn log(events: impl IntoIterator<Item = LogEvent>) -> Vec<LogEntry> {
 pub(super) fn finish(text: &str) -> Transition {
     let outcome = Outcome::new(StopReason::Completed, text, Usage::default());
     let entries = log([LogEvent::ModelTurn(turn(text)), LogEvent::Finished(outcome.clone())]);
-    Transition::Finish { outcome: Box::new(outcome), entries, at: at(2) }
+    Transition::Finish { outcome: Box::new(outcome), entries, said: Vec::new(), at: at(2) }
 }

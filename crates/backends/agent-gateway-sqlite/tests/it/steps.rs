@@ -1,7 +1,10 @@
 //! The view `execution_steps` shows what the core's `steps` shows.
 use agent_gateway_core::{
     JsonMap,
-    execution::{Cursor, Fence, LogEvent, Outcome, StopReason, ToolOutcome, ToolTurn, Usage, steps},
+    execution::{
+        Cursor, Fence, LogEvent, Outcome, ResetReason, ResultForm, StopReason, ToolOutcome, ToolTurn, Usage,
+        steps,
+    },
     message::{Arguments, ToolCall},
     ports::persistence::PersistenceBackend,
 };
@@ -24,6 +27,8 @@ fn events() -> Vec<LogEvent> {
             outcome,
             content: content.into(),
             cut_from,
+            whole: None,
+            form: ResultForm::Text,
             duration_ms: 12,
         })
     };
@@ -41,6 +46,7 @@ fn events() -> Vec<LogEvent> {
         tool(ToolOutcome::Succeeded, "{\"found\": \"x\"}", None),
         tool(ToolOutcome::Failed, &"ü".repeat(2_049), None),
         tool(ToolOutcome::Refused, "short", Some(40_000)),
+        LogEvent::Reset(ResetReason::Resumed),
         LogEvent::ModelTurn(turn("done")),
         LogEvent::Finished(Outcome::new(StopReason::Completed, "done", Usage::default())),
     ]
@@ -57,7 +63,7 @@ async fn the_view_shows_the_steps_of_the_core() {
     for id in [&execution.id, &other.id] {
         let stored = if *id == execution.id { &execution } else { &other };
         store.executions().create(stored).await.unwrap();
-        assert_eq!(store.executions().append(id, Fence(1), &entries).await.unwrap(), Cursor(8));
+        assert_eq!(store.executions().append(id, Fence(1), &entries).await.unwrap(), Cursor(9));
     }
     store.close().await.unwrap();
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     ErrorKind,
-    execution::{Advanced, Cursor, ExecutionStatus, Fence},
+    execution::{Advanced, Cursor, ExecutionStatus, Fence, Fingerprint, Idempotency},
     id::IdempotencyKey,
     ports::persistence::PersistenceBackend,
 };
@@ -15,6 +15,11 @@ use super::{
     raw,
     sample::{everyone, finish, log, running},
 };
+
+fn same_key() -> Idempotency {
+    let key = IdempotencyKey::new("same").unwrap();
+    Idempotency { key, fingerprint: Fingerprint::of(&serde_json::json!("hello")) }
+}
 
 async fn memory() -> Arc<SqliteBackend> {
     let store = SqliteBackend::open(SqliteConfig::memory()).await.unwrap();
@@ -33,7 +38,7 @@ async fn every_caller_of_a_batch_gets_its_own_answer() {
             let mut execution = running(&number.to_string());
             match number % 3 {
                 0 => execution.id = taken.id.clone(),
-                1 => execution.idempotency_key = Some(IdempotencyKey::new("same").unwrap()),
+                1 => execution.idempotency = Some(same_key()),
                 _ => {}
             }
             execution
