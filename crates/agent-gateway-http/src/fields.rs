@@ -105,6 +105,13 @@ impl Fields {
         })
     }
 
+    /// A text that may be absent, `null` or empty, of at most `most` characters.
+    pub fn optional_text(&mut self, name: &str, most: usize, problems: &mut Problems) -> Option<String> {
+        let value = self.members.remove(name).filter(|value| !value.is_null())?;
+        let text = text_of(value, || self.loc(name), &(0..=most));
+        text.map_or_else(|problem| problems.take(*problem), Some).filter(|text| !text.is_empty())
+    }
+
     /// An object, empty where it is absent. `null` is a problem.
     pub fn object(&mut self, name: &str, problems: &mut Problems) -> JsonMap {
         match self.members.remove(name) {

@@ -1,5 +1,5 @@
 //! What handlers may reach.
-use agent_gateway_runtime::{Catalogue, Executions, Gateway};
+use agent_gateway_runtime::{Catalogue, Executions, Gateway, Sessions};
 use axum::extract::FromRef;
 
 /// The state of every router: handlers extract the handle that they need, and never the whole gateway.
@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 pub struct Handles {
     executions: Executions,
     catalogue: Catalogue,
+    sessions: Sessions,
     limits: BodyLimits,
 }
 
@@ -21,7 +22,12 @@ pub(crate) struct BodyLimits {
 
 impl Handles {
     pub(crate) fn new(gateway: &Gateway, limits: BodyLimits) -> Self {
-        Self { executions: gateway.executions(), catalogue: gateway.catalogue(), limits }
+        Self {
+            executions: gateway.executions(),
+            catalogue: gateway.catalogue(),
+            sessions: gateway.sessions(),
+            limits,
+        }
     }
 
     pub(crate) fn limits(&self) -> BodyLimits {
@@ -32,6 +38,12 @@ impl Handles {
 impl FromRef<Handles> for Executions {
     fn from_ref(handles: &Handles) -> Self {
         handles.executions.clone()
+    }
+}
+
+impl FromRef<Handles> for Sessions {
+    fn from_ref(handles: &Handles) -> Self {
+        handles.sessions.clone()
     }
 }
 

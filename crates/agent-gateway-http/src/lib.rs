@@ -15,11 +15,13 @@ mod body;
 mod fields;
 mod path;
 mod query;
+mod request_headers;
 
 // What goes out.
 mod error;
 mod headers;
 mod reply;
+mod sse;
 
 // The routes together, and their description.
 mod docs;
@@ -43,8 +45,10 @@ pub use handles::Handles;
 pub use local::local_only;
 pub use operation::{Operation, Tag};
 pub use options::HttpOptions;
-pub use path::{DottedWord, PathId, PathRule, Word};
+pub use path::{AnyLine, DottedWord, PathId, PathRule, Word};
 pub use query::QueryFields;
 pub use reply::{EXECUTION_ID, json, mount_prefix};
+pub use request_headers::{IDEMPOTENCY_KEY, LAST_EVENT_ID, event_id, idempotency_key, last_event_id};
 pub use routes::Routes;
 pub use serve::{ServeOptions, serve};
+pub use sse::{FrameSource, Frames, sse};

@@ -44,6 +44,11 @@ fn described(route: &RouteInfo, operation: &Operation, schemes: &[AuthScheme]) -
     let parameters: Vec<Value> = path_parameters(route.path).chain(operation.query.iter().cloned()).collect();
     let mut responses: JsonMap =
         operation.responses.iter().map(|(status, body)| (status.to_string(), body.clone())).collect();
+    if let Some(description) = operation.streams {
+        let ok = responses.entry("200").or_insert_with(|| json!({"description": description}));
+        ok["content"]["text/event-stream"] =
+            json!({"schema": {"type": "string", "description": description}});
+    }
     let envelope = reference("ErrorBody");
     for (status, description) in failures(route, operation, schemes, !parameters.is_empty()) {
         responses.entry(status.to_string()).or_insert_with(|| response(description, &envelope));

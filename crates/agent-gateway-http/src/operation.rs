@@ -67,6 +67,8 @@ pub struct Operation {
     pub(crate) responses: Vec<(u16, Value)>,
     pub(crate) failures: Vec<(u16, &'static str)>,
     pub(crate) schemas: Vec<(String, Value)>,
+    /// What the events of its stream are, where it has one.
+    pub(crate) streams: Option<&'static str>,
 }
 
 impl Operation {
@@ -83,6 +85,7 @@ impl Operation {
             responses: Vec::new(),
             failures: Vec::new(),
             schemas: Vec::new(),
+            streams: None,
         }
     }
 
@@ -100,6 +103,23 @@ impl Operation {
         self.query.push(json!({
             "name": name, "in": "query", "required": false, "description": description, "schema": schema,
         }));
+        self
+    }
+
+    /// Takes a header that may be absent.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
+        self.query.push(json!({
+            "name": name, "in": "header", "required": false, "description": description,
+            "schema": {"type": "string"},
+        }));
+        self
+    }
+
+    /// May answer with server-sent events instead of what it returns otherwise.
+    #[must_use]
+    pub fn streams(mut self, description: &'static str) -> Self {
+        self.streams = Some(description);
         self
     }
 

@@ -13,12 +13,11 @@ use crate::{ApiError, Problem, Problems};
 pub trait PathRule: fmt::Debug + Send + Sync + 'static {
     /// The rule as clients are told it.
     const PATTERN: &'static str;
+    /// The most characters of an id.
+    const MAX_CHARS: usize = 128;
     /// Whether an id may hold this byte.
     fn allows(byte: u8) -> bool;
 }
-
-/// The most characters of an id.
-const MAX_ID_CHARS: usize = 128;
 
 /// Letters, digits, `_` and `-`.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +40,19 @@ impl PathRule for DottedWord {
 
     fn allows(byte: u8) -> bool {
         Word::allows(byte) || byte == b'.'
+    }
+}
+
+/// Anything, as long as it is one line.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyLine;
+
+impl PathRule for AnyLine {
+    const PATTERN: &'static str = "^[^\\x00-\\x1f\\x7f]+$";
+    const MAX_CHARS: usize = 256;
+
+    fn allows(byte: u8) -> bool {
+        !byte.is_ascii_control()
     }
 }
 
@@ -79,9 +91,13 @@ impl<R: PathRule> PathId<R> {
 
 fn judge<R: PathRule>(name: &str, id: &str) -> Option<Problem> {
     let loc = vec![json!("path"), json!(name)];
-    let problem = if id.chars().nth(MAX_ID_CHARS).is_some() {
-        Problem::new("string_too_long", loc, format!("String should have at most {MAX_ID_CHARS} characters"))
-            .context(json!({"max_length": MAX_ID_CHARS}))
+    let problem = if id.chars().nth(R::MAX_CHARS).is_some() {
+        Problem::new(
+            "string_too_long",
+            loc,
+            format!("String should have at most {} characters", R::MAX_CHARS),
+        )
+        .context(json!({"max_length": R::MAX_CHARS}))
     } else if id.is_empty() || !id.bytes().all(R::allows) {
         Problem::new("string_pattern_mismatch", loc, format!("String should match pattern '{}'", R::PATTERN))
             .context(json!({"pattern": R::PATTERN}))

@@ -2,14 +2,18 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     execution::{
         Advanced, Cursor, Departure, EventId, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus,
         Outcome, Reading, StopReason, Thread, Usage,
     },
     id::{AgentId, ConversationId, ExecutionId},
     page::{MAX_PAGE, Page, PageRequest},
-    ports::{model::Delivery, queue::Job},
+    ports::{
+        model::Delivery,
+        persistence::{CostGroup, CostRow, CostWindow},
+        queue::Job,
+    },
     principal::Principal,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -279,6 +283,20 @@ impl Executions {
         page: PageRequest,
     ) -> Result<Page<Execution>> {
         self.shared.ports.persistence.executions().list(query, &who.visibility(), page).await
+    }
+
+    /// What the executions in the window consumed, by group.
+    pub async fn costs(&self, window: CostWindow, group: CostGroup, who: &Principal) -> Result<Vec<CostRow>> {
+        match self.shared.ports.persistence.analytics() {
+            Some(analytics) => analytics.cost(window, group, &who.visibility()).await,
+            None => Err(Error::unsupported("the persistence backend of this gateway cannot sum usage")),
+        }
+    }
+
+    /// The time of the gateway's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.ports.clock.now()
     }
 
     /// The whole tree that an execution belongs to, by depth and then by time; `None` when the caller may not see it.

@@ -25,7 +25,7 @@ fn layers_stand_in_order_and_empty_ones_are_left_out() {
     helper.behavior = "BEHAVE".into();
     helper.context = vec!["first".into(), "second file".into()];
     helper.skills = vec!["unknown".to_owned(), "math".to_owned()];
-    let prompt = PromptLayers::new(&definitions, &helper, 6).system(noon(), None);
+    let prompt = PromptLayers::new(&definitions, &helper, 6).system(noon(), &Setting::Single, None);
     let expected = [
         "Current date and time: 2026-01-02 12:34 UTC",
         "ROOT",
@@ -42,7 +42,7 @@ fn layers_stand_in_order_and_empty_ones_are_left_out() {
 fn the_output_format_comes_last_without_a_separator() {
     let schema = OutputSchema::compile(json!({"type": "object"})).unwrap();
     let layers = PromptLayers::new(&Definitions::default(), &agent("AGENT"), 100);
-    let prompt = layers.system(noon(), Some(&schema));
+    let prompt = layers.system(noon(), &Setting::Single, Some(&schema));
     let (_, tail) = prompt.split_once("AGENT").unwrap();
     assert!(tail.starts_with("\n\n## Required Output Format"), "{tail}");
     assert!(!tail.contains("---"), "{tail}");

@@ -9,11 +9,15 @@ use agent_gateway_core::{
     execution::{Limits, LogEvent, Outcome},
     id::{AgentId, ExecutionId, ModelName},
     message::Message,
-    ports::{model::ModelRequest, tool::Tool},
+    ports::{
+        model::{Delivery, ModelRequest},
+        tool::Tool,
+    },
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, ModelPlan, OutputSchema, Ports, PromptLayers, Recorder, Run, ToolSet, drive,
+    AgentPlan, BoundTool, Ended, ModelPlan, OutputSchema, Past, Ports, PromptLayers, Recorder, Run, Setting,
+    ToolSet, drive,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -24,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) events: Mutex<Vec<LogEvent>>,
+    pub(crate) said: Mutex<Vec<String>>,
     pub(crate) breaks_after: Option<usize>,
 }
 
@@ -37,6 +42,10 @@ impl Recorder for Log {
         events.push(event);
         Ok(())
     }
+
+    fn say(&self, piece: &Arc<str>) {
+        self.said.lock().unwrap().push(piece.to_string());
+    }
 }
 
 pub(crate) struct World {
@@ -48,6 +57,9 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) cancel: CancellationToken,
     pub(crate) defaults: JsonMap,
+    pub(crate) setting: Setting,
+    pub(crate) delivery: Delivery,
+    pub(crate) past: Past,
 }
 
 impl World {
@@ -61,6 +73,9 @@ impl World {
             log: Log::default(),
             cancel: CancellationToken::new(),
             defaults: JsonMap::new(),
+            setting: Setting::Single,
+            delivery: Delivery::Whole,
+            past: Past::default(),
         }
     }
 
@@ -94,6 +109,9 @@ impl World {
             message: "hello".into(),
             limits: self.limits,
             output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
+            setting: self.setting.clone(),
+            delivery: self.delivery,
+            past: self.past.clone(),
         };
         let ports = Ports { model: &self.model, recorder: &self.log, clock: &SystemClock };
         drive(&run, ports, &self.cancel).await

@@ -84,6 +84,18 @@ impl From<Refusal> for ApiError {
             Refusal::IdentityRequired(_) => Self::new(StatusCode::UNAUTHORIZED, "auth_required", message),
             Refusal::SetupRequired(_) => Self::new(StatusCode::CONFLICT, "setup_required", message),
             Refusal::StreamOfQueued => Self::new(StatusCode::BAD_REQUEST, "streaming_not_supported", message),
+            Refusal::SessionNotFound(_) => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
+            Refusal::SessionAgentMismatch(_) => {
+                Self::new(StatusCode::CONFLICT, "session_agent_mismatch", message)
+            }
+            Refusal::SessionBusy(_) => {
+                Self::new(StatusCode::CONFLICT, "session_busy", message).retry_after(SOON)
+            }
+            Refusal::IdempotencyKeyReused => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", message).with_detail()
+            }
+            Refusal::EventIdAhead => Self::new(StatusCode::BAD_REQUEST, "event_id_ahead", message),
+            Refusal::EventIdForeign => Self::new(StatusCode::BAD_REQUEST, "event_id_mismatch", message),
             Refusal::FieldInvalid(field) => Self::validation(vec![field.into()]),
             Refusal::InputInvalid(fields) => input_invalid(fields),
             Refusal::Busy => {

@@ -5,16 +5,19 @@ use agent_gateway_core::{
     page::{MAX_PAGE, PageCursor, PageRequest},
 };
 use agent_gateway_http::{
-    Access, ApiError, Caller, Operation, PathId, Problems, QueryFields, Routes, Tag, Word, json,
+    Access, ApiError, Caller, Operation, PathId, Problems, QueryFields, Routes, Tag, Word, event_id, json,
+    last_event_id,
 };
 use agent_gateway_runtime::{CancelOutcome, Executions};
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::Response,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::stream;
 
 mod wire;
 
@@ -51,6 +54,13 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let tree = Operation::new("get_workflow", Tag::Executions, "Read the tree of delegations of a run")
         .returns_list::<ExecutionInfo<'_>>(200, "The runs of the tree, by depth and then by time")
         .fails(404, "`execution_not_found`");
+    let watch = Operation::new("stream_execution", Tag::Executions, "Watch a run")
+        .description("Tells what happened so far and then what happens, until the run ends. Watching changes nothing about it.")
+        .header("Last-Event-ID", "The last event that was seen, to get the rest")
+        .query::<String>("last_event_id", "The same, for clients that cannot set headers")
+        .streams(stream::EVENTS)
+        .fails(400, "`invalid_event_id`, `event_id_ahead`, `event_id_mismatch`")
+        .fails(404, "`execution_not_found`");
     let stop = Operation::new("cancel_execution", Tag::Executions, "Stop a run")
         .returns::<CancelInfo<'_>>(200, "It is being stopped")
         .fails(404, "`execution_not_found`")
@@ -59,6 +69,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .get("/v1/executions", read, list, list_them)
         .get("/v1/executions/{execution_id}", read, get, get_one)
         .get("/v1/executions/{execution_id}/workflow", read, workflow, tree)
+        .get("/v1/executions/{execution_id}/events", read, events, watch)
         .post("/v1/executions/{execution_id}/cancel", Access::Scope("executions:cancel"), cancel, stop)
 }
 
@@ -113,6 +124,23 @@ fn filters(fields: &QueryFields) -> Option<ExecutionQuery> {
         root_execution_id: fields.text("root_execution_id").map(ExecutionId::new).transpose().ok()?,
         ..ExecutionQuery::default()
     })
+}
+
+async fn events(
+    State(executions): State<Executions>,
+    Caller(caller): Caller,
+    id: PathId<Word>,
+    fields: QueryFields,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = known(&id)?;
+    let seen = match last_event_id(&headers)? {
+        Some(seen) => Some(seen),
+        None => event_id(fields.text("last_event_id"))?,
+    };
+    let found = executions.events(&id, &caller, seen.as_ref()).await?;
+    let (execution, events) = found.ok_or_else(|| not_found(id.as_str()))?;
+    Ok(stream::answer(events, execution.session_id))
 }
 
 async fn workflow(

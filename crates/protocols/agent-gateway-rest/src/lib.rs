@@ -4,16 +4,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod options;
+mod run;
+mod stream;
 mod time;
 
 // The resources, in the order of the API's description.
 mod agents;
+mod chat;
+mod conversations;
 mod executions;
 mod health;
 mod invoke;
 mod reload;
+mod sessions;
 mod skills;
 mod tools;
+mod usage;
 
 use agent_gateway_core::Result;
 use agent_gateway_http::{RouteInfo, Routes};
@@ -27,7 +33,8 @@ pub use options::{Reload, RestOptions};
 pub fn routes(reload: Reload) -> Routes {
     let routes = Routes::new().probes();
     let routes = invoke::routes(agents::routes(health::routes(routes)));
-    let routes = tools::routes(skills::routes(executions::routes(routes)));
+    let routes = conversations::routes(sessions::routes(chat::routes(routes)));
+    let routes = usage::routes(tools::routes(skills::routes(executions::routes(routes))));
     reload::routes(routes, reload)
 }
 

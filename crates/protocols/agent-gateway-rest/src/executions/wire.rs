@@ -1,12 +1,14 @@
 //! A stored run on the wire.
+use std::borrow::Cow;
+
 use agent_gateway_core::{JsonMap, execution::Execution};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
-    invoke::UsageInfo,
     time::{self, Instant},
+    usage::UsageInfo,
 };
 
 /// A run as it is stored.
@@ -24,8 +26,9 @@ pub(super) struct ExecutionInfo<'a> {
     #[schema(value_type = Option<Object>)]
     input: Option<&'a JsonMap>,
     /// How it ended: `output`, `raw_text`, `stop_reason`, `usage` and, where they apply, `error` and `validation_errors`.
+    /// In a session also `content`, the text.
     #[schema(value_type = Option<Object>)]
-    result: Option<&'a Value>,
+    result: Option<Cow<'a, Value>>,
     /// What went wrong.
     error: Option<&'a str>,
     /// What it consumed.
@@ -57,7 +60,7 @@ impl<'a> ExecutionInfo<'a> {
             status: execution.status.as_str(),
             message: &execution.message,
             input: execution.input.as_ref(),
-            result: execution.result.as_ref(),
+            result: execution.result.as_ref().map(|result| with_content(execution, result)),
             error: execution.error.as_deref(),
             usage: execution.usage.as_ref().map(UsageInfo::new),
             session_id: execution.session_id.as_ref().map(AsRef::as_ref),
@@ -68,5 +71,17 @@ impl<'a> ExecutionInfo<'a> {
             completed_at: execution.completed_at.map(Instant),
             created_at: Some(Instant(execution.created_at)),
         }
+    }
+}
+
+/// Readers of chat runs know the text as `content`.
+fn with_content<'a>(execution: &Execution, result: &'a Value) -> Cow<'a, Value> {
+    match (&execution.session_id, result.get("raw_text"), result.get("content")) {
+        (Some(_), Some(text), None) => {
+            let mut result = result.clone();
+            result["content"] = text.clone();
+            Cow::Owned(result)
+        }
+        _ => Cow::Borrowed(result),
     }
 }

@@ -1,7 +1,7 @@
 //! What a caller sends.
 use agent_gateway_core::{
     JsonMap,
-    execution::{Mode, RunOptions},
+    execution::{Departure, Mode, RunOptions},
     ports::model::Delivery,
 };
 use agent_gateway_http::{ApiError, Fields, Handles, JsonObject, PathId, Problems, Word, mount_prefix};
@@ -9,6 +9,8 @@ use agent_gateway_runtime::MAX_MESSAGE_CHARS;
 use axum::extract::{FromRequest, Request};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::run::RunHeaders;
 
 /// The request as the API's description shows it.
 #[derive(Debug, ToSchema)]
@@ -31,9 +33,12 @@ pub(super) struct InvokeOptions {
     /// Queue the run instead of waiting for it.
     #[schema(required = false, default = false)]
     r#async: bool,
-    /// Not together with a queued run.
+    /// Answer with events as they happen. Not together with a queued run.
     #[schema(required = false, default = false)]
     stream: bool,
+    /// Let the run go on when the caller goes away; its events stay readable.
+    #[schema(required = false, default = false)]
+    detach: bool,
     /// How long the run may take.
     #[schema(minimum = 1000, maximum = 300_000)]
     timeout_ms: Option<u64>,
@@ -52,7 +57,7 @@ pub(super) struct Invocation {
     pub(super) input: JsonMap,
     pub(super) options: RunOptions,
     pub(super) mode: Mode,
-    pub(super) delivery: Delivery,
+    pub(super) headers: RunHeaders,
 }
 
 impl FromRequest<Handles> for Invocation {
@@ -63,6 +68,7 @@ impl FromRequest<Handles> for Invocation {
         let (mut parts, body) = request.into_parts();
         let agent_id = PathId::<Word>::read(&mut parts, &mut problems).await;
         let prefix = mount_prefix(&parts).to_owned();
+        let headers = RunHeaders::read(&parts.headers, &mut problems)?;
         let JsonObject(members) = JsonObject::from_request(Request::from_parts(parts, body), handles).await?;
         let mut body = Fields::new(members, &["body"]);
         let message = body.text("message", 1..=MAX_MESSAGE_CHARS, &mut problems);
@@ -70,6 +76,7 @@ impl FromRequest<Handles> for Invocation {
         let mut options = body.section(&["body", "options"], &mut problems);
         let detach = options.flag(&["async", "async_"], &mut problems);
         let stream = options.flag(&["stream"], &mut problems);
+        let stay = options.flag(&["detach"], &mut problems);
         let timeout_ms = options.optional_integer("timeout_ms", 1_000..=300_000, &mut problems);
         let output_schema = options.optional_object("output_schema", &mut problems);
         problems.into_result()?;
@@ -81,9 +88,11 @@ impl FromRequest<Handles> for Invocation {
             options: RunOptions {
                 timeout_ms: timeout_ms.and_then(|timeout| u64::try_from(timeout).ok()),
                 output_schema: output_schema.map(Value::Object),
+                delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
+                departure: if stay { Departure::Detaches } else { Departure::Cancels },
             },
             mode: if detach { Mode::Detach } else { Mode::AsAgent },
-            delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
+            headers,
         })
     }
 }

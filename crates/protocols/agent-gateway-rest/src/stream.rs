@@ -1,0 +1,125 @@
+//! The events of a run as server-sent events, in the words that the reference's clients know.
+use agent_gateway_core::{
+    execution::{Event, EventId, ExecutionEvent, Outcome},
+    id::{ConversationId, ExecutionId},
+};
+use agent_gateway_http::{FrameSource, Frames, sse};
+use agent_gateway_runtime::Events;
+use axum::response::Response;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::usage::UsageInfo;
+
+/// What a stream tells, for the API's description.
+pub(crate) const EVENTS: &str = "Server-sent events, each with an id: `session` (`session_id`, `execution_id`), `token` \
+    (`content`), `tool_call` (`name`, `arguments`, `call_id`), `tool_result` (`call_id`, `name`, `output`), `reset` (`keep`, \
+    `reason`: the tokens behind the event with the id `keep` are void and come anew), `error` (`message`), and `done` \
+    (`status`, `usage`, and `turn_count` in a session) at the end. A client that comes back with `Last-Event-ID` gets what it \
+    missed.";
+
+/// Answers with the events of a run.
+pub(crate) fn answer(events: Events, session: Option<ConversationId>) -> Response {
+    let execution = events.execution_id().clone();
+    sse(&execution, RunFrames { events, session, stage: Stage::Open })
+}
+
+struct RunFrames {
+    events: Events,
+    session: Option<ConversationId>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Over,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    execution_id: &'a ExecutionId,
+    status: &'static str,
+    usage: UsageInfo<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_errors: Option<&'a [String]>,
+}
+
+impl FrameSource for RunFrames {
+    fn next(&mut self) -> BoxFuture<'_, Option<Frames>> {
+        Box::pin(async {
+            if self.stage == Stage::Over {
+                return None;
+            }
+            let mut frames = Frames::default();
+            match self.events.next().await {
+                Ok(Some(events)) => events.iter().for_each(|event| self.write(event, &mut frames)),
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::warn!(error = ?error, execution_id = %self.events.execution_id(), "a stream was cut off");
+                    let message =
+                        "the events of this execution cannot be read now; come back with Last-Event-ID";
+                    frames.event(None, "error", &json!({ "message": message }));
+                    self.stage = Stage::Over;
+                }
+            }
+            Some(frames)
+        })
+    }
+}
+
+impl RunFrames {
+    fn write(&self, event: &Event, frames: &mut Frames) {
+        let execution = self.events.execution_id();
+        let id = EventId { execution: execution.clone(), place: event.place };
+        let id: &dyn std::fmt::Display = &id;
+        match &event.event {
+            ExecutionEvent::Started => {
+                let data = json!({ "session_id": self.session, "execution_id": execution });
+                frames.event(Some(id), "session", &data);
+            }
+            ExecutionEvent::Text(text) => frames.event(Some(id), "token", &Token { content: text }),
+            ExecutionEvent::ToolCall(call) => {
+                let data = json!({
+                    "name": call.name, "arguments": call.arguments.to_json(), "call_id": call.id,
+                });
+                frames.event(Some(id), "tool_call", &data);
+            }
+            ExecutionEvent::ToolResult { call_id, name, output } => {
+                let data = json!({ "call_id": call_id, "name": name, "output": output });
+                frames.event(Some(id), "tool_result", &data);
+            }
+            ExecutionEvent::Reset { keep, reason } => {
+                let keep = EventId { execution: execution.clone(), place: *keep }.to_string();
+                let data = json!({ "keep": keep, "reason": reason.as_str() });
+                frames.event(Some(id), "reset", &data);
+            }
+            ExecutionEvent::Failed { message } => {
+                frames.event(Some(id), "error", &json!({ "message": message }));
+            }
+            ExecutionEvent::Finished(outcome) => frames.event(Some(id), "done", &done(execution, outcome)),
+            _ => tracing::error!("an event has no word on the wire"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Token<'a> {
+    content: &'a str,
+}
+
+fn done<'a>(execution_id: &'a ExecutionId, outcome: &'a Outcome) -> Done<'a> {
+    Done {
+        execution_id,
+        status: outcome.stop_reason.as_str(),
+        usage: UsageInfo::new(&outcome.usage),
+        turn_count: outcome.turn_count,
+        output: outcome.output.as_ref(),
+        validation_errors: outcome.validation_errors.as_deref(),
+    }
+}
