@@ -86,6 +86,10 @@ struct Bench<'a> {
 
 pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "bench reads /proc, so it runs on Linux only");
+    if args.only != Some(Only::Requests) {
+        // Before minutes are spent on what comes first.
+        files::allow(args.streams)?;
+    }
     let binaries = build(project, args)?;
     let fixture = Fixture::create(project.target().as_std_path())?;
     let bench = Bench { args, binaries: &binaries, fixture: &fixture };

@@ -16,7 +16,7 @@ use super::model::{Model, Play};
 use super::report::Part;
 use super::server::{Server, free_port};
 use super::table::{Row, Target, float, median, mib};
-use super::{Bench, files, progress};
+use super::{Bench, progress};
 use drive::{Opened, Sample, StreamDriver, hold};
 
 /// Until memory is at rest after the warm-up.
@@ -37,7 +37,6 @@ type Round = [Side; 2];
 
 pub(super) fn run(bench: &Bench<'_>) -> Result<Part> {
     let args = bench.args;
-    files::allow(args.streams)?;
     let model = Model::start(bench.model_command(), bench.fixture.folder())?;
     let (mut rounds, mut others) = (Vec::new(), 0.0_f64);
     for number in 1..=args.rounds {
