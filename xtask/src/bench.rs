@@ -2,17 +2,21 @@
 //!
 //! All on loopback: a model server without delay, the bare handler, and the release gateway with API-key
 //! authentication and SQLite on. Each is driven in turn, round by round, so that a machine that slows down
-//! slows both; every figure is the median of the rounds.
+//! slows both; every figure is the median of the rounds. There are two parts, whole answers and streamed chats.
 
+mod files;
 mod fixture;
 mod load;
 mod machine;
+mod model;
 mod report;
+mod requests;
 mod server;
+mod streams;
+mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -20,10 +24,7 @@ use xshell::cmd;
 
 use crate::project::Project;
 use fixture::Fixture;
-use load::{Driver, Sample};
-use machine::Usage;
-use report::{Report, Side};
-use server::{Server, free_port};
+use report::Report;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,12 +34,21 @@ pub(crate) struct Args {
     /// Connections that are kept busy at saturation.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    /// Rounds, and starts of the gateway.
+    /// Rounds; the gateway starts as often, for streams with each round.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Requests per second of the rounds at a fixed rate.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
+    /// Streams that wait for the model at once.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    streams: u32,
+    /// Seconds after the end of these streams at which memory is read again.
+    #[arg(long, default_value_t = 60)]
+    settle: u64,
+    /// Run one part alone.
+    #[arg(long, value_enum)]
+    only: Option<Only>,
     /// Print JSON, every round included.
     #[arg(long)]
     json: bool,
@@ -53,52 +63,48 @@ pub(crate) struct Args {
     self_check: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// Whole answers.
+    Requests,
+    /// Streamed chats.
+    Streams,
+}
+
 /// Where the built binaries are.
 struct Binaries {
     bench: PathBuf,
     gateway: PathBuf,
 }
 
+/// What every part needs.
+struct Bench<'a> {
+    args: &'a Args,
+    binaries: &'a Binaries,
+    fixture: &'a Fixture,
+}
+
 pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "bench reads /proc, so it runs on Linux only");
+    if args.only != Some(Only::Requests) {
+        // Before minutes are spent on what comes first.
+        files::allow(args.streams)?;
+    }
     let binaries = build(project, args)?;
     let fixture = Fixture::create(project.target().as_std_path())?;
-    let model =
-        Server::start("model", Command::new(&binaries.bench).arg("model"), free_port()?, fixture.folder())?;
-    let bare = starts(
-        args.rounds,
-        "bare",
-        || {
-            let port = free_port()?;
-            Ok((bare_command(&binaries.bench, model.port()), port))
-        },
-        fixture.folder(),
-    )?;
-    let gateway = starts(
-        args.rounds,
-        "gateway",
-        || {
-            let port = free_port()?;
-            if args.self_check {
-                return Ok((bare_command(&binaries.bench, model.port()), port));
-            }
-            fixture.forget_database()?;
-            Ok((gateway_command(&binaries.gateway, &fixture, model.port()), port))
-        },
-        fixture.folder(),
-    )?;
-    if !args.self_check {
-        fixture.check_gateway(gateway.server.port())?;
+    let bench = Bench { args, binaries: &binaries, fixture: &fixture };
+    let mut parts = Vec::new();
+    if args.only != Some(Only::Streams) {
+        parts.push(requests::run(&bench)?);
     }
-    let empty = fixture.database_bytes()?;
-    let report = measure(args, &binaries, &model, bare, gateway)?;
-    if !args.self_check {
-        fixture.check_database(empty)?;
+    if args.only != Some(Only::Requests) {
+        parts.push(streams::run(&bench)?);
     }
+    let report = Report { parts };
     if args.json {
         println!("{:#}", report.json());
     } else {
-        println!("{}", report.table());
+        println!("{}", report.text());
     }
     let missed = report.missed();
     if args.enforce && !missed.is_empty() {
@@ -123,98 +129,58 @@ fn build(project: &Project, args: &Args) -> Result<Binaries> {
     Ok(binaries)
 }
 
-fn bare_command(bench: &Path, model: u16) -> Command {
-    let mut command = Command::new(bench);
-    command.args(["bare", "--upstream", &format!("http://127.0.0.1:{model}/v1")]);
-    command
-}
-
-fn gateway_command(gateway: &Path, fixture: &Fixture, model: u16) -> Command {
-    let mut command = Command::new(gateway);
-    command.arg("serve").arg("--workspace").arg(fixture.workspace()).args(["--host", "127.0.0.1"]);
-    command.env("OPENAI_BASE_URL", format!("http://127.0.0.1:{model}/v1")).env("OPENAI_API_KEY", "bench");
-    command.env_remove("OPENAI_API_BASE");
-    command
-}
-
-/// A server that stays, and how long each of its starts took.
-struct Started {
-    server: Server,
-    starts: Vec<Duration>,
-    idle_kib: u64,
-}
-
-/// Starts a server `rounds` times and keeps the last; memory is read once it is at rest.
-fn starts(
-    rounds: u32,
-    name: &'static str,
-    command: impl Fn() -> Result<(Command, u16)>,
-    logs: &Path,
-) -> Result<Started> {
-    let mut times = Vec::new();
-    let mut kept = None;
-    for round in 1..=rounds {
-        drop(kept.take());
-        let (mut command, port) = command()?;
-        let server = Server::start(name, &mut command, port, logs)?;
-        progress(&format!("{name}: start {round}/{rounds} took {:.1} ms", ms(server.ready_in())));
-        times.push(server.ready_in());
-        kept = Some(server);
+impl Bench<'_> {
+    fn model_command(&self) -> Command {
+        let mut command = Command::new(&self.binaries.bench);
+        command.arg("model");
+        command
     }
-    let Some(server) = kept else { bail!("no round, no server") };
-    sleep(Duration::from_secs(1));
-    let idle_kib = server.rss_kib()?;
-    Ok(Started { server, starts: times, idle_kib })
-}
 
-fn measure(
-    args: &Args,
-    binaries: &Binaries,
-    model: &Server,
-    bare: Started,
-    gateway: Started,
-) -> Result<Report> {
-    let saturate = Driver {
-        bench: &binaries.bench,
-        connections: args.connections,
-        seconds: args.seconds,
-        rate: None,
-        credential: fixture::KEY,
-    };
-    let steady = Driver { rate: Some(args.rate), connections: 16, ..saturate };
-    let warm_up = Driver { seconds: 1, ..saturate };
-    let mut sides = [
-        Side::new("bare", bare.starts, bare.idle_kib),
-        Side::new("gateway", gateway.starts, gateway.idle_kib),
-    ];
-    let servers = [bare.server, gateway.server];
-    for server in &servers {
-        warm_up.drive(server)?;
+    fn bare_command(&self, model: u16) -> Command {
+        let mut command = Command::new(&self.binaries.bench);
+        command.args(["bare", "--upstream", &format!("http://127.0.0.1:{model}/v1")]);
+        command
     }
-    let before = Usage::now(servers.iter().chain([model]))?;
-    for round in 1..=args.rounds {
-        for (side, server) in sides.iter_mut().zip(&servers) {
-            side.saturated.push(told(round, args.rounds, side.name, "saturated", saturate.drive(server)?));
+
+    /// The gateway with an empty database, or what stands in its place.
+    fn gateway_command(&self, model: u16) -> Result<Command> {
+        if self.args.self_check {
+            return Ok(self.bare_command(model));
         }
-        for (side, server) in sides.iter_mut().zip(&servers) {
-            side.steady.push(told(round, args.rounds, side.name, "steady", steady.drive(server)?));
-        }
+        self.fixture.forget_database()?;
+        let mut command = Command::new(&self.binaries.gateway);
+        command.arg("serve").arg("--workspace").arg(self.fixture.workspace()).args(["--host", "127.0.0.1"]);
+        command.env("OPENAI_BASE_URL", format!("http://127.0.0.1:{model}/v1")).env("OPENAI_API_KEY", "bench");
+        command.env_remove("OPENAI_API_BASE");
+        Ok(command)
     }
-    let others = Usage::now(servers.iter().chain([model]))?.of_others_since(&before);
-    progress("waiting for memory to settle");
-    sleep(Duration::from_secs(3));
-    for (side, server) in sides.iter_mut().zip(&servers) {
-        side.after_kib = server.rss_kib()?;
-    }
-    Ok(Report::new(args, sides, others))
-}
 
-fn told(round: u32, rounds: u32, name: &str, kind: &str, sample: Sample) -> Sample {
-    progress(&format!(
-        "round {round}/{rounds} {name}, {kind}: {:.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
-        sample.rps, sample.p50_ms, sample.p99_ms
-    ));
-    sample
+    /// The figures are worth nothing if the gateway lets everybody in. Answers the size of its database, for
+    /// `check_database`.
+    fn check_gateway(&self, port: u16, route: &str) -> Result<u64> {
+        if !self.args.self_check {
+            self.fixture.check_gateway(port, route)?;
+        }
+        self.fixture.database_bytes()
+    }
+
+    /// Nor if it stored nothing.
+    fn check_database(&self, before: u64) -> Result<()> {
+        if self.args.self_check {
+            return Ok(());
+        }
+        self.fixture.check_database(before)
+    }
+
+    fn subject(&self) -> String {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let subject = if self.args.self_check {
+            "the bare handler against itself"
+        } else {
+            "100 agents, API key, SQLite"
+        };
+        format!("{subject}; {cores} cores")
+    }
 }
 
 fn progress(line: &str) {

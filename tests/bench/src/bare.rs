@@ -1,6 +1,8 @@
 //! The bare handler: what an application would write by hand for one question and one model call.
 //! No authentication, no storage, no prompt; it is the floor that the gateway is measured against.
 
+mod relay;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -39,6 +41,22 @@ struct Text {
 struct Chat<'a> {
     model: &'static str,
     messages: [Message<'a>; 1],
+    #[serde(flatten)]
+    answer: Form,
+}
+
+/// How the model is to answer.
+#[derive(Debug, Default, Serialize)]
+struct Form {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamOptions {
+    include_usage: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,12 +88,13 @@ pub(crate) async fn serve(listener: TcpListener, upstream: &str) -> Result<()> {
         .no_proxy()
         .tcp_nodelay(true)
         .pool_max_idle_per_host(1024)
-        .timeout(Duration::from_secs(30))
+        .timeout(Duration::from_secs(300))
         .build()?;
     let url = format!("{}/chat/completions", upstream.trim_end_matches('/'));
     let router = Router::new()
         .route("/healthz", get(|| async { StatusCode::OK }))
         .route("/v1/agents/{id}/invoke", post(invoke))
+        .route("/v1/agents/{id}/chat", post(relay::chat))
         .with_state(Upstream { client, url });
     // Without it a small answer may wait 40 ms; a socket that refuses is closed anyway.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
@@ -96,10 +115,15 @@ async fn invoke(
 
 impl Upstream {
     async fn ask(&self, message: &str) -> Result<String> {
-        let chat = Chat { model: "bench-model", messages: [Message { role: "user", content: message }] };
-        let response = self.client.post(&self.url).bearer_auth("bench").json(&chat).send().await?;
-        let completion: Completion = response.error_for_status()?.json().await?;
+        let completion: Completion = self.send(message, Form::default()).await?.json().await?;
         let choice = completion.choices.into_iter().next().context("a completion without a choice")?;
         Ok(choice.message.content)
+    }
+
+    async fn send(&self, message: &str, answer: Form) -> Result<reqwest::Response> {
+        let messages = [Message { role: "user", content: message }];
+        let chat = Chat { model: "bench-model", messages, answer };
+        let response = self.client.post(&self.url).bearer_auth("bench").json(&chat).send().await?;
+        Ok(response.error_for_status()?)
     }
 }

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use url::Url;
 
+use crate::request::{Prepared, Target};
 use crate::response::{find, parse};
 use crate::timing::{Report, Tally};
 
@@ -22,19 +22,12 @@ const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to POST; plain HTTP.
-    #[arg(long)]
-    url: Url,
+    #[command(flatten)]
+    target: Target,
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// The JSON to send.
-    #[arg(long)]
-    body: String,
-    /// A further header, `name: value`; may be repeated.
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
     /// What a good answer contains.
     #[arg(long)]
     expect: Option<String>,
@@ -49,17 +42,16 @@ pub(crate) struct Args {
 /// What every connection does.
 #[derive(Debug, Clone)]
 struct Plan {
-    address: String,
-    request: Vec<u8>,
+    prepared: Prepared,
     expect: Option<Vec<u8>>,
     end: Instant,
 }
 
 pub(crate) async fn run(args: &Args) -> Result<Report> {
-    let (address, request) = request(args)?;
+    let prepared = args.target.prepare()?;
     let begun = Instant::now();
     let end = begun + Duration::from_secs(args.seconds);
-    let plan = Plan { address, request, expect: args.expect.clone().map(String::into_bytes), end };
+    let plan = Plan { prepared, expect: args.expect.clone().map(String::into_bytes), end };
     let mut connections = JoinSet::new();
     for index in 0..args.connections {
         let pace = args.rate.map(|rate| {
@@ -73,28 +65,6 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         tally.merge(seen.context("a connection's task")?);
     }
     Ok(tally.report(begun.elapsed()))
-}
-
-/// The address to connect to and the bytes to send, made once.
-fn request(args: &Args) -> Result<(String, Vec<u8>)> {
-    let url = &args.url;
-    if url.scheme() != "http" {
-        bail!("only http:// is spoken here, not {}://", url.scheme());
-    }
-    let host = url.host_str().context("the URL has no host")?;
-    let address = format!("{host}:{}", url.port_or_known_default().unwrap_or(80));
-    let query = url.query().map_or(String::new(), |query| format!("?{query}"));
-    let mut text = format!("POST {}{query} HTTP/1.1\r\nhost: {address}\r\n", url.path());
-    for header in &args.headers {
-        let (name, value) = header.split_once(':').with_context(|| format!("not `name: value`: {header}"))?;
-        text.push_str(&format!("{}: {}\r\n", name.trim(), value.trim()));
-    }
-    let length = args.body.len();
-    text.push_str(&format!(
-        "content-type: application/json\r\ncontent-length: {length}\r\n\r\n{}",
-        args.body
-    ));
-    Ok((address, text.into_bytes()))
 }
 
 /// When the requests of one connection are due.
@@ -159,13 +129,9 @@ struct Connection {
 async fn ask(open: &mut Option<Connection>, plan: &Plan) -> Result<()> {
     let mut connection = match open.take() {
         Some(connection) => connection,
-        None => {
-            let stream = TcpStream::connect(&plan.address).await.context("connecting")?;
-            stream.set_nodelay(true)?;
-            Connection { stream, buffer: Vec::with_capacity(8 * 1024) }
-        }
+        None => Connection { stream: plan.prepared.connect().await?, buffer: Vec::with_capacity(8 * 1024) },
     };
-    connection.stream.write_all(&plan.request).await.context("sending")?;
+    connection.stream.write_all(&plan.prepared.request).await.context("sending")?;
     connection.buffer.clear();
     let answer = loop {
         let read = connection.stream.read_buf(&mut connection.buffer).await.context("receiving")?;

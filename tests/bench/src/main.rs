@@ -1,5 +1,5 @@
 //! What `cargo xtask bench` runs beside the gateway: a model server without delay, a bare handler that makes
-//! the same one model call, and a load generator.
+//! the same one model call and relays a streamed one, and load generators for both.
 //!
 //! It is not a benchmark of its own: the figures are ratios of one run, which xtask puts together.
 #![expect(clippy::print_stdout, reason = "the report is for the process that started this one")]
@@ -7,7 +7,10 @@
 mod bare;
 mod load;
 mod model;
+mod request;
 mod response;
+mod sse;
+mod streams;
 mod timing;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,12 +33,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve an OpenAI-compatible model that says "pong" at once.
+    /// Serve an OpenAI-compatible model that says "pong" at once, or what `PUT /script` tells it.
     Model {
         #[arg(long)]
         port: u16,
     },
-    /// Serve the bare handler: one request in, one model call out.
+    /// Serve the bare handler and the bare relay: one request in, one model call out.
     Bare {
         #[arg(long)]
         port: u16,
@@ -45,6 +48,10 @@ enum Command {
     },
     /// Keep a server busy and report what it did.
     Load(load::Args),
+    /// Keep a server busy with streamed chats and report what it did.
+    Streams(streams::Args),
+    /// Open many streamed chats, print `open` once all are, and read them to their ends.
+    Hold(streams::HoldArgs),
 }
 
 fn main() -> Result<()> {
@@ -57,6 +64,16 @@ fn main() -> Result<()> {
         Command::Load(args) => {
             let report = Builder::new_current_thread().enable_all().build()?.block_on(load::run(&args))?;
             println!("{}", if args.json { report.json() } else { report.text() });
+            Ok(())
+        }
+        Command::Streams(args) => {
+            let report = Builder::new_current_thread().enable_all().build()?.block_on(streams::run(&args))?;
+            println!("{}", if args.json { report.json() } else { report.text() });
+            Ok(())
+        }
+        Command::Hold(args) => {
+            let holding = streams::hold(&args, || println!("open"));
+            println!("{}", Builder::new_current_thread().enable_all().build()?.block_on(holding)?);
             Ok(())
         }
         Command::Bare { port, upstream } => Builder::new_multi_thread()

@@ -1,11 +1,17 @@
-//! A model server without delay: every completion is the same few bytes, ready before the request came.
+//! A model server without delay: every completion is the same few bytes, ready before the request came. A streamed
+//! one may follow a script, which `PUT /script` changes; `GET /waiting` tells how many answers its gate holds.
+
+mod script;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use futures::TryStreamExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,6 +20,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub(crate) use script::DELTAS;
+use script::{Says, Script, Stage};
+
+const EVENTS: &str = "text/event-stream";
 const COMPLETION: &[u8] = br#"{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench-model","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":12,"completion_tokens":1,"total_tokens":13}}"#;
 
 /// The same answer in three events, sent in one piece.
@@ -22,46 +32,77 @@ data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\
 data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":1,\"total_tokens\":13}}\n\n\
 data: [DONE]\n\n";
 
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
 /// Serves until the process ends.
 pub(crate) async fn serve(listener: TcpListener) -> Result<()> {
+    let stage = Arc::new(Stage::new(Script::default()));
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let mut http = http1::Builder::new();
         http.pipeline_flush(true);
+        let stage = stage.clone();
         // A client that goes away is its own affair.
         connections.spawn(async move {
-            drop(http.serve_connection(TokioIo::new(stream), service_fn(answer)).await)
+            let service = service_fn(move |request| answer(stage.clone(), request));
+            drop(http.serve_connection(TokioIo::new(stream), service).await)
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let path = request.uri().path();
-    if path == "/healthz" {
-        return Ok(Response::new(Full::default()));
-    }
-    if request.method() != Method::POST || path != "/v1/chat/completions" {
-        return Ok(with_status(StatusCode::NOT_FOUND));
-    }
+async fn answer(stage: Arc<Stage>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
     // Read to the end, or the connection could not be used again.
     let Ok(body) = request.into_body().collect().await else {
         return Ok(with_status(StatusCode::BAD_REQUEST));
     };
-    let (bytes, kind) = if wants_stream(&body.to_bytes()) {
-        (STREAM, "text/event-stream")
-    } else {
-        (COMPLETION, "application/json")
-    };
-    let mut response = Response::new(Full::new(Bytes::from_static(bytes)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    Ok(response)
+    let body = body.to_bytes();
+    Ok(match (method, path.as_str()) {
+        (Method::POST, "/v1/chat/completions") => completion(&stage, &body),
+        (Method::GET, "/healthz") => with_status(StatusCode::OK),
+        (Method::GET, "/waiting") => whole(stage.waiting().to_string().into(), "text/plain"),
+        (Method::PUT, "/script") => match serde_json::from_slice(&body) {
+            Ok(script) => {
+                stage.play(script);
+                with_status(StatusCode::NO_CONTENT)
+            }
+            Err(error) => {
+                let mut refusal = whole(error.to_string().into(), "text/plain");
+                *refusal.status_mut() = StatusCode::BAD_REQUEST;
+                refusal
+            }
+        },
+        _ => with_status(StatusCode::NOT_FOUND),
+    })
 }
 
-fn with_status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn completion(stage: &Stage, body: &[u8]) -> Answer {
+    if !wants_stream(body) {
+        return whole(Bytes::from_static(COMPLETION), "application/json");
+    }
+    match stage.says() {
+        Says::Pong => whole(Bytes::from_static(STREAM), EVENTS),
+        Says::Deltas => {
+            let body = StreamBody::new(stage.answer().map_ok(Frame::data));
+            let mut response = Response::new(body.boxed_unsync());
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
+            response
+        }
+    }
+}
+
+fn whole(bytes: Bytes, kind: &'static str) -> Answer {
+    let mut response = Response::new(Full::new(bytes).boxed_unsync());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn with_status(status: StatusCode) -> Answer {
+    let mut response = Response::new(Full::default().boxed_unsync());
     *response.status_mut() = status;
     response
 }

@@ -15,8 +15,28 @@ pub(crate) struct Answer {
     pub(crate) closes: bool,
 }
 
-/// The first answer in the buffer, or `None` while some of it is still missing.
-pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Answer>> {
+/// How the end of a body is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Length(usize),
+    Chunked,
+}
+
+/// The part before the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    /// Where the body begins.
+    pub(crate) body: usize,
+    pub(crate) framing: Framing,
+    /// Whether the server closes the connection after this answer.
+    pub(crate) closes: bool,
+    /// Whether it is `text/event-stream`.
+    pub(crate) events: bool,
+}
+
+/// The head at the start of the buffer, or `None` while some of it is still missing.
+pub(crate) fn head(buffer: &[u8]) -> Result<Option<Head>> {
     let Some(head_length) = find(buffer, b"\r\n\r\n") else {
         if buffer.len() > 64 * 1024 {
             bail!("an answer's head of more than 64 KiB");
@@ -29,7 +49,7 @@ pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Answer>> {
     let status =
         status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).context("no status line")?;
     let status = status.parse().with_context(|| format!("a strange status line: {status_line}"))?;
-    let (mut length, mut chunked, mut closes) = (None, false, false);
+    let (mut length, mut chunked, mut closes, mut events) = (None, false, false, false);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
@@ -38,14 +58,25 @@ pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Answer>> {
             chunked = value.eq_ignore_ascii_case("chunked");
         } else if name.eq_ignore_ascii_case("connection") {
             closes = value.eq_ignore_ascii_case("close");
+        } else if name.eq_ignore_ascii_case("content-type") {
+            events = value.starts_with("text/event-stream");
         }
     }
-    let body = head_length + 4;
-    let rest = buffer.get(body..).unwrap_or_default();
-    let size = match (chunked, length) {
-        (true, _) => chunked_size(rest)?,
-        (false, Some(length)) => (rest.len() >= length).then_some(length),
+    let framing = match (chunked, length) {
+        (true, _) => Framing::Chunked,
+        (false, Some(length)) => Framing::Length(length),
         (false, None) => bail!("an answer without a length"),
+    };
+    Ok(Some(Head { status, body: head_length + 4, framing, closes, events }))
+}
+
+/// The first answer in the buffer, or `None` while some of it is still missing.
+pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Answer>> {
+    let Some(Head { status, body, framing, closes, .. }) = head(buffer)? else { return Ok(None) };
+    let rest = buffer.get(body..).unwrap_or_default();
+    let size = match framing {
+        Framing::Chunked => chunked_size(rest)?,
+        Framing::Length(length) => (rest.len() >= length).then_some(length),
     };
     Ok(size.map(|size| Answer { status, body, end: body + size, closes }))
 }

@@ -62,8 +62,8 @@ pub(crate) struct Report {
     /// Good answers only.
     pub(crate) rps: f64,
     pub(crate) p50_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
 }
 
 impl Report {

@@ -64,17 +64,19 @@ persistence:
   url: "sqlite:{}/bench.db"
 telemetry:
   exporter: none
+guardrails:
+  timeout_ms: 300000
 "#,
             self.database_folder().display()
         )
     }
 
     /// The figures are worth nothing if the gateway lets everybody in.
-    pub(super) fn check_gateway(&self, port: u16) -> Result<()> {
+    pub(super) fn check_gateway(&self, port: u16, route: &str) -> Result<()> {
         let body = r#"{"message":"ping"}"#;
         let length = body.len();
         let request = format!(
-            "POST /v1/agents/agent-000/invoke HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
+            "POST /v1/agents/agent-000/{route} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         let status = status_of(port, &request).context("asking the gateway without a key")?;

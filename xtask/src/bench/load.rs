@@ -1,14 +1,16 @@
 //! One drive: the load generator runs as a process of its own while the server is watched.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::fixture::KEY;
 use super::server::Server;
+use super::table::float;
 
 const BODY: &str = r#"{"message":"ping"}"#;
 /// What the model server says; an answer without it did not come from there.
@@ -21,7 +23,6 @@ pub(super) struct Driver<'a> {
     pub(super) connections: u32,
     pub(super) seconds: u64,
     pub(super) rate: Option<u32>,
-    pub(super) credential: &'a str,
 }
 
 /// What one drive showed.
@@ -37,53 +38,24 @@ pub(super) struct Sample {
 impl Driver<'_> {
     /// Drives the server; a single failed request makes the figures worthless, so it is an error.
     pub(super) fn drive(&self, server: &Server) -> Result<Sample> {
-        let before = server.cpu_ticks()?;
-        let mut child = self.command(server.port()).spawn().context("starting the load generator")?;
-        let mut peak_kib = server.rss_kib()?;
-        while child.try_wait()?.is_none() {
-            peak_kib = peak_kib.max(server.rss_kib()?);
-            sleep(Duration::from_millis(50));
-        }
-        let output = child.wait_with_output()?;
-        let ticks = server.cpu_ticks()? - before;
-        if !output.status.success() {
-            bail!("the load generator ended with {}", output.status);
-        }
-        let told: Value = serde_json::from_slice(&output.stdout).context("the load generator's report")?;
-        let number = |key: &str| told[key].as_f64().with_context(|| format!("no `{key}` in {told}"));
-        let (requests, errors) = (number("requests")?, number("errors")?);
-        if errors > 0.0 || requests < 1.0 {
-            bail!("{errors} of {requests} requests failed: {}", told["first_error"]);
-        }
+        let drive = Drive::watch(self.command(server.port()), server)?;
         Ok(Sample {
-            rps: number("rps")?,
-            p50_ms: number("p50_ms")?,
-            p99_ms: number("p99_ms")?,
-            cpu_us: as_f64(ticks) / ticks_per_second() * 1e6 / requests,
-            peak_kib,
+            rps: drive.number("rps")?,
+            p50_ms: drive.number("p50_ms")?,
+            p99_ms: drive.number("p99_ms")?,
+            cpu_us: drive.cpu_us_for_each("requests")?,
+            peak_kib: drive.peak_kib,
         })
     }
 
     fn command(&self, port: u16) -> Command {
-        let mut command = Command::new(self.bench);
-        command.args([
-            "load",
-            "--json",
-            "--url",
-            &format!("http://127.0.0.1:{port}/v1/agents/agent-000/invoke"),
-        ]);
-        command.args([
-            "--connections",
-            &self.connections.to_string(),
-            "--seconds",
-            &self.seconds.to_string(),
-        ]);
-        command.args(["--body", BODY, "--expect", EXPECT]);
-        command.args(["--header", &format!("authorization: Bearer {}", self.credential)]);
+        let mut command = asking(self.bench, "load", port, "invoke", BODY);
+        command.args(["--json", "--expect", EXPECT]);
+        command.args(["--connections", &self.connections.to_string()]);
+        command.args(["--seconds", &self.seconds.to_string()]);
         if let Some(rate) = self.rate {
             command.args(["--rate", &rate.to_string()]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 }
@@ -100,8 +72,64 @@ impl Sample {
     }
 }
 
-fn as_f64(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+/// A load generator that asks the first agent.
+pub(super) fn asking(bench: &Path, how: &str, port: u16, route: &str, body: &str) -> Command {
+    let mut command = Command::new(bench);
+    command.args([how, "--url", &format!("http://127.0.0.1:{port}/v1/agents/agent-000/{route}")]);
+    command.args(["--body", body, "--header", &format!("authorization: Bearer {KEY}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// What a load generator told, and what its server spent meanwhile.
+#[derive(Debug)]
+pub(super) struct Drive {
+    told: Value,
+    cpu_ticks: u64,
+    pub(super) peak_kib: u64,
+}
+
+impl Drive {
+    /// Runs the load generator to its end. It is an error when any of its requests failed.
+    pub(super) fn watch(mut command: Command, server: &Server) -> Result<Self> {
+        let before = server.cpu_ticks()?;
+        let mut child = command.spawn().context("starting the load generator")?;
+        let mut peak_kib = server.rss_kib()?;
+        while child.try_wait()?.is_none() {
+            peak_kib = peak_kib.max(server.rss_kib()?);
+            sleep(Duration::from_millis(50));
+        }
+        let cpu_ticks = server.cpu_ticks()? - before;
+        let drive = Self { told: report(child)?, cpu_ticks, peak_kib };
+        let errors = drive.number("errors")?;
+        if errors > 0.0 {
+            let first = &drive.told["first_error"];
+            bail!("{errors} requests failed, the first with: {first}\n{}", server.last_words());
+        }
+        Ok(drive)
+    }
+
+    pub(super) fn number(&self, key: &str) -> Result<f64> {
+        self.told[key].as_f64().with_context(|| format!("no `{key}` in {}", self.told))
+    }
+
+    /// Processor time of the server for each of what was counted, in microseconds.
+    pub(super) fn cpu_us_for_each(&self, what: &str) -> Result<f64> {
+        let count = self.number(what)?;
+        if count < 1.0 {
+            bail!("not one of the {what} was answered");
+        }
+        Ok(float(self.cpu_ticks) / ticks_per_second() * 1e6 / count)
+    }
+}
+
+/// What a load generator prints when it has come to its end.
+pub(super) fn report(child: Child) -> Result<Value> {
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("the load generator ended with {}", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("the load generator's report")
 }
 
 /// The unit of `/proc/PID/stat`; 100 on every usual kernel.

@@ -18,6 +18,7 @@ pub(super) struct Server {
     name: &'static str,
     child: Child,
     port: u16,
+    log: PathBuf,
     ready_in: Duration,
 }
 
@@ -31,13 +32,13 @@ impl Server {
         isolate(command);
         let begun = Instant::now();
         let child = command.spawn().with_context(|| format!("starting {:?}", command.get_program()))?;
-        let mut server = Self { name, child, port, ready_in: Duration::ZERO };
+        let mut server = Self { name, child, port, log, ready_in: Duration::ZERO };
         while get_status(port, "/healthz") != Some(200) {
             if let Some(status) = server.child.try_wait()? {
-                bail!("{name} ended with {status} instead of serving:\n{}", tail(&log));
+                bail!("{name} ended with {status} instead of serving:\n{}", tail(&server.log));
             }
             if begun.elapsed() > START_LIMIT {
-                bail!("{name} was not ready within {} s:\n{}", START_LIMIT.as_secs(), tail(&log));
+                bail!("{name} was not ready within {} s:\n{}", START_LIMIT.as_secs(), tail(&server.log));
             }
             sleep(POLL);
         }
@@ -45,8 +46,17 @@ impl Server {
         Ok(server)
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The end of its log, for the message of a failure.
+    pub(super) fn last_words(&self) -> String {
+        format!("{} said last:\n{}", self.name, tail(&self.log))
     }
 
     pub(super) fn ready_in(&self) -> Duration {
@@ -101,15 +111,35 @@ fn get_status(port: u16, path: &str) -> Option<u16> {
 
 /// Sends one request as it stands and returns the answer's status.
 pub(super) fn status_of(port: u16, request: &str) -> Result<u16> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut stream = connected(port)?;
     stream.write_all(request.as_bytes())?;
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;
     let text = std::str::from_utf8(&head)?;
     let status = text.strip_prefix("HTTP/1.1 ").context("not HTTP/1.1")?;
     Ok(status.parse()?)
+}
+
+/// Sends one request and returns the answer's status and body.
+pub(super) fn exchange(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let mut stream = connected(port)?;
+    stream.write_all(request.as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").context("no end of the answer's head")?;
+    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).context("not HTTP/1.1")?;
+    Ok((status.parse()?, body.to_owned()))
+}
+
+fn connected(port: u16) -> Result<TcpStream> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    Ok(stream)
 }
 
 /// The last lines of a log, for the message of a failure.
