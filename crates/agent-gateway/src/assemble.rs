@@ -316,6 +316,7 @@ impl Plan {
             max_retries: self.config.queue.max_retries,
             visibility: Duration::from_secs(self.config.queue.visibility_timeout_s.max(1)),
             drain: Duration::from_secs(self.config.queue.drain_timeout_s),
+            max_history: self.config.sessions.max_history,
         };
         let runtime = Runtime::start(ports, self.parts.recipe, self.snapshot, authenticator, limits);
         Ok(Gateway::new(runtime, self.config, reload, info, self.parts.tools)?)

@@ -8,6 +8,7 @@ use agent_gateway_core::{
     config::GatewayConfig,
     execution::{ExecutionRequest, Mode, Origin, Outcome, RunOptions},
     id::{AgentId, ExecutionId},
+    ports::model::Delivery,
     principal::Principal,
     skill::SkillDefinition,
     tool::ToolSpec,
@@ -85,11 +86,12 @@ impl Gateway {
         origin: Origin,
     ) -> Result<Execution, Refusal> {
         let agent = AgentId::new(agent).map_err(|_| Refusal::AgentNotFound(agent.to_owned()))?;
-        let request =
-            ExecutionRequest::new(agent, message, Principal::system(), origin).input(input).options(options);
+        let request = ExecutionRequest::new(agent, message, Principal::system(), origin)
+            .input(input)
+            .options(RunOptions { delivery: Delivery::Whole, ..options });
         match self.runtime.executions().submit(request.mode(Mode::Wait)).await? {
             Submitted::Finished(done) => Ok(Execution { id: done.execution_id, outcome: done.outcome }),
-            Submitted::Queued(_) => Err(Error::unexpected("a waited-for execution was queued").into()),
+            _ => Err(Error::unexpected("an execution that was waited for did not end").into()),
         }
     }
 

@@ -8,6 +8,7 @@ mod catalog;
 mod report;
 
 // Having one.
+mod chat;
 mod gateway;
 pub mod prelude;
 #[cfg(feature = "rest")]
@@ -16,6 +17,7 @@ mod serve;
 pub use assemble::{AuthSummary, ModelSource, Plan};
 pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder};
 pub use catalog::Catalog;
+pub use chat::{Turn, TurnStream};
 pub use gateway::{Execution, Gateway};
 pub use report::BuildError;
 #[cfg(feature = "rest")]

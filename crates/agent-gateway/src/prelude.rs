@@ -1,8 +1,8 @@
 //! The names that an application imports.
 pub use agent_gateway_core::{
     Error, ErrorKind, JsonMap, Result,
-    execution::{ExecutionStatus, Outcome, StopReason, Usage},
-    id::{AgentId, ToolName, UserId},
+    execution::{ExecutionEvent, ExecutionStatus, Outcome, StopReason, Usage},
+    id::{AgentId, ConversationId, ToolName, UserId},
     in_process::{ApiKey, FunctionTool},
     ports::{
         auth::{AuthProvider, AuthScheme, Authenticated, Credential, Rejection},

@@ -10,6 +10,7 @@ mod model;
 mod notifications;
 mod queue;
 mod server;
+mod sessions;
 mod storage;
 mod telemetry;
 mod tools;
@@ -28,6 +29,7 @@ pub use model::{GuardrailsConfig, ModelConfig, ModelPrice, ProviderConfig};
 pub use notifications::{NotificationsConfig, SlackConfig, WebhookConfig};
 pub use queue::{CronDialect, DistributedLockConfig, LockChoice, QueueConfig, SchedulerConfig};
 pub use server::ServerConfig;
+pub use sessions::SessionsConfig;
 pub use storage::PersistenceConfig;
 pub use telemetry::{Exporter, OtlpProtocol, TelemetryConfig};
 pub use tools::{McpConfig, ToolVisibility, ToolsConfig};
@@ -45,6 +47,8 @@ pub struct GatewayConfig {
     pub context: JsonMap,
     /// Where the server listens and what it accepts.
     pub server: ServerConfig,
+    /// Conversations.
+    pub sessions: SessionsConfig,
     /// Models, their providers and prices.
     pub model: ModelConfig,
     /// What one run may use.
@@ -87,6 +91,7 @@ impl Default for GatewayConfig {
             timezone: "UTC".into(),
             context: JsonMap::new(),
             server: ServerConfig::default(),
+            sessions: SessionsConfig::default(),
             model: ModelConfig::default(),
             guardrails: GuardrailsConfig::default(),
             auth: AuthConfig::default(),

@@ -44,6 +44,7 @@ impl GatewayConfig {
         );
         report.at_least_one("mcp.tool_call_timeout_ms", self.mcp.tool_call_timeout_ms);
         report.at_least_one("mcp.connection_timeout_ms", self.mcp.connection_timeout_ms);
+        report.at_least_one("sessions.max_history", self.sessions.max_history);
         report.at_least_one("tools.python_workers", self.tools.python_workers);
         report.at_least_one("tools.timeout_ms", self.tools.timeout_ms);
         report.at_least_one("tools.max_memory_mb", self.tools.max_memory_mb);
