@@ -35,6 +35,10 @@ mod tests {
 
     use super::*;
 
+    fn is_of_user(message: &Message) -> bool {
+        matches!(message, Message::User { .. })
+    }
+
     /// A conversation as it is stored: callers, answers, and answers that called tools first.
     fn conversation() -> impl Strategy<Value = Vec<Message>> {
         let turn = (any::<u8>(), 0..4usize, 0..3u8).prop_map(|(number, calls, kind)| {
@@ -69,7 +73,8 @@ mod tests {
             let shown = window(messages.clone(), most);
             prop_assert!(shown.len() <= most);
             prop_assert!(messages.ends_with(&shown));
-            prop_assert!(shown.first().is_none_or(|first| matches!(first, Message::User { .. })));
+            let first_is_the_callers = shown.first().is_none_or(is_of_user);
+            prop_assert!(first_is_the_callers);
             let called: Vec<_> = shown.iter().filter_map(|message| match message {
                 Message::Assistant { tool_calls, .. } => Some(tool_calls.iter().map(|call| call.id.clone())),
                 _ => None,
@@ -81,19 +86,22 @@ mod tests {
             prop_assert_eq!(called, answered);
             // Nothing that fits is left out: one more caller's message would be one too many.
             let held = messages.len() - shown.len();
-            let earlier = messages[..held].iter().rposition(|message| matches!(message, Message::User { .. }));
+            let earlier = messages[..held].iter().rposition(is_of_user);
             prop_assert!(earlier.is_none_or(|place| messages.len() - place > most));
         }
 
         #[test]
         fn no_two_messages_of_the_caller_stand_in_a_row(messages in conversation()) {
             let shown = joined(messages.clone());
-            let user = |message: &Message| matches!(message, Message::User { .. });
-            prop_assert!(!shown.windows(2).any(|pair| user(&pair[0]) && user(&pair[1])));
+            let in_a_row = shown.windows(2).any(|pair| is_of_user(&pair[0]) && is_of_user(&pair[1]));
+            prop_assert!(!in_a_row);
             for message in messages {
                 let Message::User { content } = message else { continue };
-                let told = |shown: &Message| matches!(shown, Message::User { content: held } if held.contains(&*content));
-                prop_assert!(shown.iter().any(told));
+                let told = |shown: &Message| {
+                    matches!(shown, Message::User { content: held } if held.contains(&*content))
+                };
+                let is_told = shown.iter().any(told);
+                prop_assert!(is_told);
             }
         }
     }

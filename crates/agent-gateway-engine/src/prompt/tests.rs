@@ -58,3 +58,25 @@ fn input_is_shown_only_to_agents_that_declare_it() {
     assert_eq!(&*shown, "go\n\n## Input\n```json\n{\n  \"city\": \"Oslo\"\n}\n```");
     assert!(Schema::compile(&json!({"type": 5})).is_err());
 }
+
+#[test]
+fn a_conversation_collects_what_the_schema_asks_for() {
+    let mut helper = agent("AGENT");
+    let schema = json!({
+        "required": ["city"],
+        "properties": {"city": {"type": "string", "description": "Where to"}, "day": {"type": "string"}},
+    });
+    helper.input_schema = Some(Arc::new(schema));
+    let layers = PromptLayers::new(&Definitions::default(), &helper, 100);
+    assert!(!layers.system(noon(), &Setting::Single, None).contains("Conversation Data Collection"));
+    let prompt = layers.system(noon(), &Setting::Conversation(Vec::new()), None);
+    assert!(prompt.contains("## Conversation Data Collection"), "{prompt}");
+    assert!(prompt.contains("- **city** **(required)**: Where to (type: string)"), "{prompt}");
+    assert!(prompt.contains("- **day** *(optional)* (type: string)"), "{prompt}");
+    let given: JsonMap = [("city".to_owned(), json!("Oslo"))].into_iter().collect();
+    let opening = supplied(&given, &helper);
+    assert!(matches!(&opening[0], Message::User { content } if content.contains("\"city\": \"Oslo\"")));
+    assert!(matches!(&opening[1], Message::Assistant { .. }));
+    assert!(supplied(&JsonMap::new(), &helper).is_empty());
+    assert!(supplied(&given, &agent("AGENT")).is_empty());
+}
