@@ -9,7 +9,7 @@ use agent_gateway_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    OutputSchema, Ports, Run, Setting,
+    Ports, Run, Setting,
     guard::{Budget, Phase, Progress},
     history::joined,
     past::{Next, after, restore},
@@ -31,6 +31,8 @@ pub struct Ended {
 enum Stop {
     /// The model gave this answer.
     Answered(ModelTurn, StopReason),
+    /// It gave this answer, which the log holds already.
+    Recorded(ModelTurn, StopReason),
     /// It gave an answer that misses its schema, twice.
     Unfit(ModelTurn, Vec<String>),
     /// A limit was reached, time was up, or somebody asked to stop.
@@ -125,8 +127,8 @@ async fn repair(
     turn: ModelTurn,
     reason: StopReason,
 ) -> Result<Stop, Error> {
-    let Some(schema) = run.output_schema.as_deref() else { return Ok(Stop::Answered(turn, reason)) };
-    let Err(errors) = schema.read(&turn.text) else { return Ok(Stop::Answered(turn, reason)) };
+    let Some(schema) = run.output_schema.as_deref() else { return Ok(Stop::Recorded(turn, reason)) };
+    let Err(errors) = schema.read(&turn.text) else { return Ok(Stop::Recorded(turn, reason)) };
     progress.messages.push(Message::assistant(turn.text));
     progress.messages.push(Message::user(schema.repair(&errors)));
     let again = ask(run, ports, progress, Offer::AnswerOnly).await?;
@@ -138,11 +140,8 @@ async fn repair(
 
 fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phase) -> Ended {
     let (outcome, turn) = match stop {
-        Stop::Answered(turn, reason) => {
-            let mut outcome = Outcome::new(reason, &*turn.text, usage);
-            outcome.output = run.output_schema.as_deref().and_then(|schema| fitting(schema, &turn));
-            (outcome, Some(turn))
-        }
+        Stop::Answered(turn, reason) => (answered(run, &turn, reason, usage), Some(turn)),
+        Stop::Recorded(turn, reason) => (answered(run, &turn, reason, usage), None),
         Stop::Unfit(turn, errors) => {
             let mut outcome = Outcome::new(StopReason::Completed, &*turn.text, usage);
             outcome.validation_errors = Some(errors);
@@ -157,8 +156,10 @@ fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phas
     Ended { outcome, unrecorded: turn }
 }
 
-fn fitting(schema: &OutputSchema, turn: &ModelTurn) -> Option<serde_json::Value> {
-    schema.read(&turn.text).ok()
+fn answered(run: &Run, turn: &ModelTurn, reason: StopReason, usage: Usage) -> Outcome {
+    let mut outcome = Outcome::new(reason, &*turn.text, usage);
+    outcome.output = run.output_schema.as_deref().and_then(|schema| schema.read(&turn.text).ok());
+    outcome
 }
 
 /// Says why a run was stopped, where its status does not.

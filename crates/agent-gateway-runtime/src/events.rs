@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, Result,
-    execution::{Event, ExecutionEvent, LogEntry, LogEvent, Outcome, Place, Reading},
+    execution::{Cursor, Event, ExecutionEvent, LogEntry, LogEvent, Outcome, Place, Reading},
     id::ExecutionId,
     principal::Principal,
 };
@@ -66,6 +66,18 @@ impl Events {
     /// Everything from the beginning on.
     pub(crate) fn whole(shared: &Arc<Shared>, alive: &Arc<Alive>, id: ExecutionId, bond: Bond) -> Self {
         Self::new(shared, alive, id, Stage::Beginning, Place::START, bond)
+    }
+
+    /// Everything that this process does for a run that it has just begun.
+    pub(crate) fn own(
+        shared: &Arc<Shared>,
+        alive: &Arc<Alive>,
+        id: ExecutionId,
+        live: Arc<Live>,
+        bond: Bond,
+    ) -> Self {
+        let source = Source::Live(live, 0);
+        Self { source, ..Self::new(shared, alive, id, Stage::Beginning, Place::START, bond) }
     }
 
     /// What comes behind `place`.
@@ -150,6 +162,10 @@ impl Events {
         log.iter().for_each(|entry| self.reading.entry(entry, events));
         if !log.is_empty() {
             self.pause = SHORTEST_PAUSE;
+            return Ok(());
+        }
+        if execution.status.is_final() && self.reading.place().after != Cursor::START {
+            self.stage = Stage::Over;
             return Ok(());
         }
         if execution.status.is_final() {

@@ -27,6 +27,7 @@ use crate::{
     events::Bond,
     gateway::{Alive, Shared},
     idempotency,
+    live::Live,
     run::run,
     running::Seat,
     scene::Scene,
@@ -160,7 +161,7 @@ impl Executions {
         let (delivery, departure) =
             (admitted.execution.options.delivery, admitted.execution.options.departure);
         let (execution_id, agent_id) = (admitted.execution.id.clone(), admitted.execution.agent_id.clone());
-        let Launched { task, session_id, abandoned } = self.launch(admitted).await?;
+        let Launched { task, session_id, live, abandoned } = self.launch(admitted).await?;
         let bond = match departure {
             Departure::Cancels => Bond::Owner(abandoned),
             Departure::Detaches => {
@@ -170,7 +171,7 @@ impl Executions {
         };
         Ok(match delivery {
             Delivery::Incremental => {
-                let events = Events::whole(&self.shared, &self.alive, execution_id.clone(), bond);
+                let events = Events::own(&self.shared, &self.alive, execution_id.clone(), live, bond);
                 Submitted::Streaming(Streaming { execution_id, agent_id, session_id, events })
             }
             Delivery::Whole => {
@@ -197,7 +198,7 @@ impl Executions {
             execution.session_id = Some(dialogue.conversation.id.clone());
         }
         let session_id = execution.session_id.clone();
-        let abandoned = seat.cancel().clone().drop_guard();
+        let (abandoned, live) = (seat.cancel().clone().drop_guard(), seat.live().clone());
         let (stored, is_stored) = oneshot::channel();
         let shared = self.shared.clone();
         let task = self.shared.tasks.spawn(info_span!("execution", id = %execution.id), async move {
@@ -216,7 +217,7 @@ impl Executions {
             outcome.inspect_err(|_| shared.recovery.note(id))
         });
         match is_stored.await {
-            Ok(Ok(())) => Ok(Launched { task, session_id, abandoned }),
+            Ok(Ok(())) => Ok(Launched { task, session_id, live, abandoned }),
             Ok(Err(refusal)) => Err(refusal),
             Err(_) => Err(match task.await {
                 Err(fault) => broken(fault).into(),
@@ -361,6 +362,7 @@ const CANCEL_TRIES: usize = 5;
 struct Launched {
     task: JoinHandle<Result<Arc<Outcome>>>,
     session_id: Option<ConversationId>,
+    live: Arc<Live>,
     /// Cancels it when it is dropped.
     abandoned: DropGuard,
 }

@@ -2,10 +2,18 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/cancel.rs"]
 mod cancel;
+#[path = "it/chat.rs"]
+mod chat;
+#[path = "it/idempotency.rs"]
+mod idempotency;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/recovery.rs"]
+mod recovery;
 #[path = "it/snapshot.rs"]
 mod snapshot;
+#[path = "it/stream.rs"]
+mod stream;
 #[path = "it/submit.rs"]
 mod submit;
 #[path = "it/tree.rs"]

@@ -1,24 +1,27 @@
 //! Queued executions.
+use std::sync::Arc;
+
 use agent_gateway_core::{
     agent::ExecutionMode,
     clock::{Clock, SystemClock},
+    config::ToolVisibility,
     execution::{Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, Mode, ModelTurn, Transition},
     id::{AgentId, ExecutionId, ModelName},
-    message::TokenUsage,
+    message::{Arguments, TokenUsage, ToolCall},
     ports::{
         persistence::PersistenceBackend,
         queue::{ExecutionQueue, Job},
     },
 };
 use agent_gateway_runtime::{CancelOutcome, Submitted};
-use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
+use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 
-use crate::world::{World, agent, request, user};
+use crate::world::{Source, World, agent, request, user};
 
 async fn queue(world: &World, mode: Mode) -> Execution {
     match world.submit(request("helper", "hello").mode(mode)).await.unwrap() {
         Submitted::Queued(execution) => *execution,
-        Submitted::Finished(done) => panic!("it ran at once: {done:?}"),
+        other => panic!("it ran at once: {other:?}"),
     }
 }
 
@@ -60,7 +63,7 @@ async fn cut_off(world: &World, event: LogEvent) -> ExecutionId {
     let (id, now) = (ExecutionId::generate(), SystemClock.now());
     let execution = Execution::new(id.clone(), AgentId::new("helper").unwrap(), "hello", now);
     executions.create(&execution).await.unwrap();
-    let start = Transition::Start { fence: Fence(1), at: now };
+    let start = Transition::Start { fence: Fence(1), instance: None, at: now };
     executions.advance(&id, Fence::NONE, &start).await.unwrap();
     let left = LogEntry { sequence: Cursor(1), at: now, event };
     executions.append(&id, Fence(1), &[left]).await.unwrap();
@@ -73,12 +76,20 @@ async fn kinds(world: &World, id: &ExecutionId) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn a_second_attempt_writes_behind_the_log_of_the_first() {
-    let world = World::helper([Reply::text("second")]).await;
+async fn a_second_attempt_goes_on_behind_the_log_of_the_first() {
+    let act = Arc::new(FnTool::text("act", "done").unwrap());
+    let (source, tool) = (Source::with([agent("helper")]), act.clone());
+    let world = World::start(source, ScriptedModel::new([Reply::text("second")]), |mut recipe| {
+        recipe.visibility = ToolVisibility::All;
+        recipe.code_tools.push(tool);
+        recipe
+    })
+    .await;
+    let call = ToolCall { id: "c".into(), name: "act".into(), arguments: Arguments::parse("{}") };
     let turn = ModelTurn {
         model: ModelName::new("scripted/one").unwrap(),
         text: "first".into(),
-        tool_calls: Vec::new(),
+        tool_calls: vec![call],
         tokens: TokenUsage::default(),
         cost_usd: None,
         duration_ms: 1,
@@ -86,16 +97,17 @@ async fn a_second_attempt_writes_behind_the_log_of_the_first() {
     let id = cut_off(&world, LogEvent::ModelTurn(turn)).await;
     let ended = world.ended(&id).await;
     assert_eq!((ended.status, ended.fence), (ExecutionStatus::Completed, Fence(2)));
-    assert_eq!(kinds(&world, &id).await, ["model_turn", "model_turn", "finished"]);
+    assert_eq!(kinds(&world, &id).await, ["model_turn", "reset", "tool_turn", "model_turn", "finished"]);
+    assert_eq!(act.calls().len(), 1);
 }
 
 #[tokio::test]
-async fn what_had_called_tools_is_not_run_again() {
+async fn what_was_cut_off_in_a_tool_is_not_run_again() {
     let world = World::helper([Reply::text("never")]).await;
     let id = cut_off(&world, LogEvent::ToolStarted { call_id: "c".into(), name: "t".into() }).await;
     let ended = world.ended(&id).await;
     assert_eq!(ended.status, ExecutionStatus::Failed);
-    assert!(ended.error.unwrap().contains("cut off"));
+    assert!(ended.error.unwrap().contains("interrupted while the tool 't'"));
     assert_eq!(kinds(&world, &id).await, ["tool_started", "finished"]);
     assert!(world.model.requests().is_empty());
 }

@@ -5,13 +5,16 @@ use agent_gateway_core::{
     Result,
     agent::AgentDefinition,
     definitions::Definitions,
-    execution::{Cursor, Execution, ExecutionQuery, ExecutionRequest, LogEntry, Origin},
-    id::{AgentId, ExecutionId, ModelName, UserId},
+    execution::{
+        Cursor, Event, Execution, ExecutionEvent, ExecutionQuery, ExecutionRequest, LogEntry, Origin,
+    },
+    id::{AgentId, ConversationId, ExecutionId, ModelName, UserId},
     in_process::{InProcessQueue, InProcessStore},
+    message::Message,
     page::PageRequest,
     ports::{
         definition::DefinitionSource,
-        model::LanguageModel,
+        model::{Delivery, LanguageModel},
         persistence::PersistenceBackend,
         tool::{Tool, ToolFactory},
     },
@@ -19,7 +22,7 @@ use agent_gateway_core::{
     tool::ToolDefinition,
 };
 use agent_gateway_runtime::{
-    Authenticator, Completed, Gateway, Limits, Ports, Recipe, Refusal, Snapshot, Submitted,
+    Authenticator, Completed, Events, Gateway, Limits, Ports, Recipe, Refusal, Snapshot, Streaming, Submitted,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -27,6 +30,16 @@ use async_trait::async_trait;
 /// Definitions that a test can change between two readings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Source(pub(crate) Arc<Mutex<Definitions>>);
+
+impl Source {
+    pub(crate) fn with(agents: impl IntoIterator<Item = AgentDefinition>) -> Self {
+        let source = Self::default();
+        for agent in agents {
+            source.0.lock().unwrap().agents.insert(agent.id.clone(), Arc::new(agent));
+        }
+        source
+    }
+}
 
 #[async_trait]
 impl DefinitionSource for Source {
@@ -61,6 +74,24 @@ pub(crate) fn user(name: &str, scopes: &[&str]) -> Principal {
     Principal::user(UserId::new(name).unwrap(), AuthMethod::ApiKey, Scopes::new(scopes.iter().copied()))
 }
 
+/// Everything that a stream tells until its end.
+pub(crate) async fn all(mut events: Events) -> Vec<Event> {
+    let mut all = Vec::new();
+    while let Some(batch) = events.next().await.unwrap() {
+        all.extend(batch);
+    }
+    all
+}
+
+/// The text that a stream tells.
+pub(crate) fn text(events: &[Event]) -> String {
+    let piece = |event: &Event| match &event.event {
+        ExecutionEvent::Text(text) => text.to_string(),
+        _ => String::new(),
+    };
+    events.iter().map(piece).collect()
+}
+
 pub(crate) fn request(agent: &str, message: &str) -> ExecutionRequest {
     ExecutionRequest::new(
         AgentId::new(agent).unwrap(),
@@ -72,11 +103,7 @@ pub(crate) fn request(agent: &str, message: &str) -> ExecutionRequest {
 
 impl World {
     pub(crate) async fn new(agents: impl IntoIterator<Item = AgentDefinition>, model: ScriptedModel) -> Self {
-        let source = Source::default();
-        for agent in agents {
-            source.0.lock().unwrap().agents.insert(agent.id.clone(), Arc::new(agent));
-        }
-        Self::start(source, model, |recipe| recipe).await
+        Self::start(Source::with(agents), model, |recipe| recipe).await
     }
 
     pub(crate) async fn start(
@@ -84,7 +111,21 @@ impl World {
         model: ScriptedModel,
         change: impl FnOnce(Recipe) -> Recipe,
     ) -> Self {
-        let (model, store) = (Arc::new(model), Arc::new(InProcessStore::default()));
+        Self::begin(source, model, Arc::new(InProcessStore::default()), change).await
+    }
+
+    /// A gateway on a store that something is in.
+    pub(crate) async fn on(store: Arc<InProcessStore>, model: ScriptedModel) -> Self {
+        Self::begin(Source::with([agent("helper")]), model, store, |recipe| recipe).await
+    }
+
+    async fn begin(
+        source: Source,
+        model: ScriptedModel,
+        store: Arc<InProcessStore>,
+        change: impl FnOnce(Recipe) -> Recipe,
+    ) -> Self {
+        let model = Arc::new(model);
         let queue = Arc::new(InProcessQueue::default());
         let ports =
             Ports::open(Arc::new(source.clone()), model.clone(), store.clone(), queue.clone()).await.unwrap();
@@ -125,6 +166,27 @@ impl World {
         Self::new([agent("helper")], ScriptedModel::new(replies)).await
     }
 
+    /// The stream of a request that asks for one.
+    pub(crate) async fn stream(&self, request: ExecutionRequest) -> Streaming {
+        match self.submit(request.delivery(Delivery::Incremental)).await.unwrap() {
+            Submitted::Streaming(streaming) => streaming,
+            other => panic!("not streaming: {other:?}"),
+        }
+    }
+
+    /// The messages of a conversation as (role, text).
+    pub(crate) async fn said(&self, id: &ConversationId) -> Vec<(&'static str, String)> {
+        let messages = self.store.conversations().messages(id, 0, 100).await.unwrap();
+        messages
+            .into_iter()
+            .map(|stored| match stored.message {
+                Message::User { content } => ("user", content.to_string()),
+                Message::Assistant { content, .. } => ("assistant", content.to_string()),
+                other => panic!("not said: {other:?}"),
+            })
+            .collect()
+    }
+
     pub(crate) async fn submit(&self, request: ExecutionRequest) -> Result<Submitted, Refusal> {
         self.gateway.executions().submit(request).await
     }
@@ -132,7 +194,7 @@ impl World {
     pub(crate) async fn finish(&self, request: ExecutionRequest) -> Completed {
         match self.submit(request).await.unwrap() {
             Submitted::Finished(done) => done,
-            Submitted::Queued(execution) => panic!("queued: {}", execution.id),
+            other => panic!("not finished: {other:?}"),
         }
     }
 
