@@ -1,10 +1,12 @@
 //! Sums over executions, where the store makes them itself.
 use agent_gateway_core::{
-    execution::{Execution, ExecutionStatus},
+    execution::{Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ResetReason},
+    id::{ExecutionId, ModelName},
+    message::TokenUsage,
     ports::persistence::{AnalyticsStore, CostGroup, CostRow, CostWindow, PersistenceBackend},
 };
 
-use super::{agent, at, everyone, only, queued, stored, usage, user};
+use super::{agent, at, everyone, finish, only, queued, running, stored, turn, usage, user};
 use crate::{
     fixture::Fixture,
     suite::{CaseResult, Finding, ensure, ensure_eq, skipped},
@@ -75,6 +77,61 @@ pub async fn costs_are_summed_by_day(fixture: &impl Fixture<dyn PersistenceBacke
     let (store, _guard) = fixture.fresh().await?;
     let sums = filled(&*store).await?.cost(window(0, DAY + 1)?, CostGroup::Day, &everyone()).await?;
     check(&sums, &[("2025-10-09", 3, 2), ("2025-10-10", 1, 1)], "by day")
+}
+
+fn model_turn(place: u64, model: &str, tokens: u64, cost_usd: Option<f64>) -> Result<LogEntry, Finding> {
+    let mut entry = turn(place, "hello")?;
+    if let LogEvent::ModelTurn(turn) = &mut entry.event {
+        turn.model = ModelName::new(model)?;
+        turn.tokens = TokenUsage { input_tokens: tokens, output_tokens: tokens / 2, cached_input_tokens: 0 };
+        turn.cost_usd = cost_usd;
+    }
+    Ok(entry)
+}
+
+/// By what the log says: an execution counts once for every model that took part, turns for their own model.
+pub async fn costs_are_summed_by_model(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    let analytics = filled(&*store).await?;
+    let (large, small) = ("openai/gpt-5", "openai/gpt-5-mini");
+    let both = [
+        model_turn(1, large, 100, Some(0.5))?,
+        model_turn(2, small, 10, Some(0.25))?,
+        LogEntry { event: LogEvent::Reset(ResetReason::Fallback), ..model_turn(3, large, 0, None)? },
+        model_turn(4, large, 200, Some(1.0))?,
+    ];
+    // One of Ann's that completed, one of hers under way, one of nobody's a day later that used no model.
+    for (second, entries, end) in [(3, &both[..], true), (4, &both[..1], false), (DAY, &[], true)] {
+        let mut execution = running(second)?;
+        execution.user_id = (second < DAY).then(|| user("ann")).transpose()?;
+        let id = stored(&*store, execution).await?.id;
+        store.executions().append(&id, Fence(1), entries).await?;
+        if end {
+            store.executions().advance(&id, Fence(1), &finish("done", Vec::new())?).await?;
+        }
+    }
+    // The price of a model may be unknown.
+    let mut late = running(DAY)?;
+    late.id = ExecutionId::new("late")?;
+    let late = stored(&*store, late).await?.id;
+    store.executions().append(&late, Fence(1), &[model_turn(1, "zz", 4, None)?]).await?;
+    let row = |group: &str, executions, completed, input_tokens, cost_usd| {
+        let output_tokens = input_tokens / 2;
+        CostRow { group: group.to_owned(), executions, completed, input_tokens, output_tokens, cost_usd }
+    };
+    let anns = [row(large, 2, 1, 400, 2.0), row(small, 1, 1, 10, 0.25)];
+    let all = [anns[0].clone(), anns[1].clone(), row("zz", 1, 0, 4, 0.0)];
+    for (until, who, wanted) in [
+        (DAY + 1, everyone(), &all[..]),
+        (DAY, everyone(), &anns[..]),
+        (DAY + 1, only("ann")?, &anns[..]),
+        (4, everyone(), &[row(large, 1, 1, 300, 1.5), anns[1].clone()][..]),
+        (DAY + 1, only("eve")?, &[]),
+    ] {
+        let sums = analytics.cost(window(0, until)?, CostGroup::Model, &who).await?;
+        ensure_eq!(sums, wanted, "the sums by model until second {until} for {who:?}");
+    }
+    Ok(())
 }
 
 /// The beginning of a window belongs to it, its end does not; others' executions count for nothing.

@@ -29,7 +29,10 @@ async fn created(store: &dyn PersistenceBackend, number: i64) -> Result<Conversa
     Ok(conversation.id)
 }
 
-async fn now(store: &dyn PersistenceBackend, id: &ConversationId) -> Result<Conversation, Finding> {
+pub(super) async fn now(
+    store: &dyn PersistenceBackend,
+    id: &ConversationId,
+) -> Result<Conversation, Finding> {
     let found = store.conversations().get(id, &everyone()).await?;
     found.ok_or_else(|| broken(format!("the conversation {id} should be there")))
 }
@@ -42,7 +45,7 @@ async fn all(
 }
 
 /// A message of every kind, with something in every field.
-fn every_kind() -> Vec<Message> {
+pub(super) fn every_kind() -> Vec<Message> {
     let call = |id: &str, arguments| ToolCall { id: id.into(), name: "search".into(), arguments };
     vec![
         Message::system("Be brief."),
@@ -59,7 +62,7 @@ fn every_kind() -> Vec<Message> {
     ]
 }
 
-/// Every field is kept, also the empty ones; the count is the store's.
+/// Every field is kept, also the empty ones; the counts are the store's.
 pub async fn a_conversation_comes_back_as_it_was(
     fixture: &impl Fixture<dyn PersistenceBackend>,
 ) -> CaseResult {
@@ -71,7 +74,9 @@ pub async fn a_conversation_comes_back_as_it_was(
     full.metadata = object(json!({"b": 1, "a": {"c": null}}));
     full.updated_at = at(9)?;
     for conversation in [full, conversation(2)?] {
-        store.conversations().create(&conversation).await?;
+        let mut given = conversation.clone();
+        (given.message_count, given.turn_count) = (7, 3);
+        store.conversations().create(&given).await?;
         ensure_eq!(now(&*store, &conversation.id).await?, conversation, "the stored conversation");
     }
     Ok(())
@@ -118,6 +123,27 @@ pub async fn messages_are_numbered_in_order(fixture: &impl Fixture<dyn Persisten
     ensure_eq!(all(&*store, &id).await?, wanted, "the messages");
     let found = now(&*store, &id).await?;
     ensure_eq!((found.message_count, found.updated_at), (5, at(6)?), "count and time of the conversation");
+    Ok(())
+}
+
+/// The caller's messages are counted, and nobody else's.
+pub async fn turns_are_counted(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    let id = created(&*store, 0).await?;
+    let two = [Message::user("one"), Message::user("two"), Message::assistant("three")];
+    for (expected, messages, turns) in
+        [(0, &every_kind()[..], 1), (5, &two[..], 3), (8, &two[2..], 3), (9, &[], 3)]
+    {
+        store.conversations().append(&id, expected, messages, at(5)?).await?;
+        ensure_eq!(now(&*store, &id).await?.turn_count, turns, "turns behind {expected} messages and more");
+    }
+    let late = store.conversations().append(&id, 5, &two, at(6)?).await;
+    expect_kind(late, ErrorKind::Conflict, "an outdated count")?;
+    let listed =
+        store.conversations().list(&ConversationQuery::default(), &everyone(), PageRequest::first(9)).await?;
+    let counts: Vec<_> =
+        listed.items.iter().map(|listed| (listed.message_count, listed.turn_count)).collect();
+    ensure_eq!(counts, [(9, 3)], "messages and turns in the list");
     Ok(())
 }
 

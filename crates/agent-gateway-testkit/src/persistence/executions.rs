@@ -146,6 +146,36 @@ pub async fn a_key_finds_its_execution(fixture: &impl Fixture<dyn PersistenceBac
     Ok(())
 }
 
+/// Keys of executions accepted before an instant are free again; the executions stay.
+pub async fn a_forgotten_key_is_free(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    let executions = store.executions();
+    let accepted = |key: &str, second| {
+        let mut execution = keyed(Some("ann"), key)?;
+        execution.created_at = at(second)?;
+        Ok::<_, Finding>(execution)
+    };
+    let mut old = stored(&*store, accepted("old", 9)?).await?;
+    let kept = [stored(&*store, accepted("kept", 10)?).await?, stored(&*store, accepted("new", 11)?).await?];
+    stored(&*store, queued(1)?).await?;
+    ensure_eq!(executions.forget_keys(at(10)?).await?, 1, "how many keys were freed");
+    ensure_eq!(executions.forget_keys(at(10)?).await?, 0, "how many were freed the second time");
+    old.idempotency = None;
+    ensure_eq!(now(&*store, &old.id).await?, old, "the execution whose key was freed");
+    let ann = UserId::new("ann")?;
+    let find = async |key| executions.find_by_key(&IdempotencyKey::new(key)?, Some(&ann)).await;
+    ensure_eq!(find("old").await?, None, "the freed key");
+    for execution in &kept {
+        let key = execution.idempotency.as_ref().map_or("", |with| with.key.as_str());
+        ensure_eq!(find(key).await?, Some(execution.clone()), "the execution of a key that is kept");
+        let used = executions.create(&accepted(key, 20)?).await;
+        expect_kind(used, ErrorKind::AlreadyExists, "a key that is kept")?;
+    }
+    let again = stored(&*store, accepted("old", 20)?).await?;
+    ensure_eq!(find("old").await?, Some(again), "the execution of the key's second use");
+    Ok(())
+}
+
 /// What was never created is not there, and that is no error.
 pub async fn an_unknown_execution_is_not_there(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;

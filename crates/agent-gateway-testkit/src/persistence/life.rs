@@ -6,7 +6,7 @@ use agent_gateway_core::{
     agent::Activation,
     capability::Durability,
     execution::{Advanced, Cursor, ExecutionQuery, Fence},
-    id::{ConnectionId, ConversationId, IdempotencyKey, ScheduleId},
+    id::{ConnectionId, ConversationId, IdempotencyKey, InstanceId, ScheduleId},
     message::Message,
     page::PageRequest,
     ports::persistence::{
@@ -16,8 +16,8 @@ use agent_gateway_core::{
 };
 
 use super::{
-    agent, at, audit::record, conversations::conversation, deliveries::delivery, everyone, finish, now,
-    queued, running, schedules::schedule, stored, turns, user,
+    agent, at, audit::record, conversations::conversation, deliveries::delivery, drafts::piece, everyone,
+    finish, now, queued, running, schedules::schedule, stored, turns, turns::finish_saying, user,
 };
 use crate::{
     fixture::Fixture,
@@ -43,10 +43,19 @@ async fn fill(store: &dyn PersistenceBackend) -> Result<Vec<String>, Finding> {
     store.executions().append(&execution.id, Fence(1), &turns([1, 2])?).await?;
     let ended = store.executions().advance(&execution.id, Fence(1), &finish("done", turns([3])?)?).await?;
     ensure_eq!(ended, Advanced::Applied, "the end of the run");
-    stored(store, queued(1)?).await?;
+    let waiting = stored(store, queued(1)?).await?.id;
+    store.executions().append_draft(&waiting, Fence::NONE, &piece(0, 0, "I was ")).await?;
+    store.executions().append_draft(&waiting, Fence::NONE, &piece(0, 6, "about to say")).await?;
+    store.executions().announce(&InstanceId::new("a process")?, at(9)?).await?;
     let conversation = conversation(0)?;
     store.conversations().create(&conversation).await?;
     store.conversations().append(&conversation.id, 0, &[Message::user("hello")], at(2)?).await?;
+    let mut talking = running(2)?;
+    talking.session_id = Some(conversation.id);
+    let talking = stored(store, talking).await?;
+    let said = finish_saying(&[Message::user("and"), Message::assistant("so on")], 3)?;
+    let ended = store.executions().advance(&talking.id, Fence(1), &said).await?;
+    ensure_eq!(ended, Advanced::Applied, "the end of a turn");
     store.schedules().create(&schedule(0)?).await?;
     store.users().put(&UserProfile::new(user("ann")?, at(0)?)).await?;
     store.users().put_setup(&AgentSetup::new(user("ann")?, agent("helper")?, at(0)?)).await?;
@@ -61,14 +70,17 @@ async fn fill(store: &dyn PersistenceBackend) -> Result<Vec<String>, Finding> {
 async fn read(store: &dyn PersistenceBackend) -> Result<Vec<String>, Finding> {
     let (who, page) = (everyone(), || PageRequest::first(100));
     let executions = store.executions().list(&ExecutionQuery::default(), &who, page()).await?.items;
-    let mut logs = Vec::new();
+    let (mut logs, mut drafts) = (Vec::new(), Vec::new());
     for execution in &executions {
         logs.push(store.executions().log(&execution.id, Cursor::START, 100).await?);
+        drafts.push(store.executions().draft(&execution.id).await?);
     }
     let conversation = conversation(0)?.id;
     Ok(vec![
         format!("{executions:?}"),
         format!("{logs:?}"),
+        format!("{drafts:?}"),
+        format!("{:?}", store.executions().instances().await?),
         format!("{:?}", store.conversations().get(&conversation, &who).await?),
         format!("{:?}", store.conversations().messages(&conversation, 0, 10).await?),
         format!("{:?}", store.schedules().list(&who, page()).await?.items),
@@ -154,7 +166,7 @@ async fn closed_rows(store: &dyn PersistenceBackend) -> Result<Answers, Finding>
     let (who, execution, page) = (everyone(), queued(0)?, PageRequest::default);
     let (executions, conversations) = (store.executions(), store.conversations());
     let (id, talk) = (&execution.id, ConversationId::generate());
-    let key = IdempotencyKey::new("k")?;
+    let (key, process) = (IdempotencyKey::new("k")?, InstanceId::new("a process")?);
     let change = finish("done", Vec::new())?;
     let any = ConversationQuery::default();
     Ok(vec![
@@ -167,6 +179,13 @@ async fn closed_rows(store: &dyn PersistenceBackend) -> Result<Answers, Finding>
         ("executions.advance", executions.advance(id, Fence::NONE, &change).await.map(drop)),
         ("executions.append", executions.append(id, Fence::NONE, &turns([1])?).await.map(drop)),
         ("executions.log", executions.log(id, Cursor::START, 1).await.map(drop)),
+        ("executions.forget_keys", executions.forget_keys(at(0)?).await.map(drop)),
+        ("executions.append_draft", executions.append_draft(id, Fence::NONE, &piece(0, 0, "x")).await),
+        ("executions.draft", executions.draft(id).await.map(drop)),
+        ("executions.announce", executions.announce(&process, at(0)?).await),
+        ("executions.instances", executions.instances().await.map(drop)),
+        ("executions.retire", executions.retire(&process).await),
+        ("executions.orphans", executions.orphans(at(0)?, 1).await.map(drop)),
         ("conversations.create", conversations.create(&conversation(9)?).await),
         ("conversations.get", conversations.get(&talk, &who).await.map(drop)),
         ("conversations.list", conversations.list(&any, &who, page()).await.map(drop)),

@@ -28,13 +28,16 @@ pub mod audit;
 pub mod connections;
 pub mod conversations;
 pub mod deliveries;
+pub mod drafts;
 pub mod executions;
 pub mod life;
 pub mod lists;
 pub mod logs;
 pub mod ownership;
+pub mod presence;
 pub mod schedules;
 pub mod transitions;
+pub mod turns;
 pub mod users;
 pub mod values;
 
@@ -46,6 +49,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         a_used_idempotency_key_is_refused,
         every_owner_has_keys_of_their_own,
         a_key_finds_its_execution,
+        a_forgotten_key_is_free,
         an_unknown_execution_is_not_there,
     ],
     transitions: [
@@ -73,6 +77,35 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         a_log_is_read_in_pieces,
         of_many_appenders_none_leaves_a_gap,
     ],
+    drafts: [
+        a_draft_comes_back_whole,
+        a_repeated_piece_is_skipped,
+        a_piece_behind_another_entry_is_dropped,
+        a_new_entry_removes_the_draft,
+        a_finish_removes_the_draft,
+        a_start_keeps_the_draft,
+        another_fence_cannot_draft,
+        an_unknown_execution_has_no_draft,
+        of_many_speakers_each_is_heard,
+        a_piece_never_outlives_its_turn,
+    ],
+    turns: [
+        turns_of_a_conversation_follow_each_other,
+        a_repeated_request_is_no_second_turn,
+        of_many_turns_at_once_one_begins,
+        what_was_said_joins_the_conversation,
+        a_silent_finish_changes_no_conversation,
+        a_refused_finish_says_nothing,
+        a_conversation_that_is_gone_stops_no_finish,
+        of_many_finishers_one_is_heard,
+        turns_that_end_together_keep_apart,
+    ],
+    presence: [
+        announced_processes_are_known,
+        an_execution_belongs_to_the_process_that_started_it,
+        executions_of_dead_processes_are_orphans,
+        an_orphan_that_is_taken_over_is_none,
+    ],
     lists: [
         executions_come_newest_first,
         every_filter_narrows_the_list,
@@ -90,6 +123,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         a_conversation_comes_back_as_it_was,
         a_taken_conversation_id_is_refused,
         messages_are_numbered_in_order,
+        turns_are_counted,
         an_outdated_count_adds_nothing,
         of_many_turns_one_is_added,
         an_unknown_conversation_is_not_found,
@@ -143,6 +177,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         costs_are_summed_by_agent,
         costs_are_summed_by_user,
         costs_are_summed_by_day,
+        costs_are_summed_by_model,
         sums_keep_to_window_and_owner,
     ],
     values: [

@@ -7,6 +7,7 @@ mod memory;
 mod model;
 mod persistence;
 mod queue;
+mod streams;
 
 pub use auth::AdmitsEmpty;
 pub use lock::{IgnoresExpiry, StuckFence};
@@ -17,3 +18,6 @@ pub use persistence::{
     Saboteur,
 };
 pub use queue::{IgnoresFence, RedeliversCompleted};
+pub use streams::{
+    BuriesTheLiving, ForgetsWhatWasSaid, KeepsKeys, LetsTurnsIn, LosesDrafts, TrustsLatePieces,
+};

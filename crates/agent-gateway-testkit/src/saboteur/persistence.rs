@@ -60,6 +60,28 @@ pub trait Sabotage: fmt::Debug + Send + Sync + 'static {
     fn asked_by(&self, who: &Visibility) -> Visibility {
         who.clone()
     }
+    /// A new execution.
+    async fn create(&self, inner: &dyn ExecutionStore, execution: &Execution) -> Result<()> {
+        inner.create(&self.stored(execution)).await
+    }
+    /// A piece of a draft.
+    async fn append_draft(
+        &self,
+        inner: &dyn ExecutionStore,
+        id: &ExecutionId,
+        fence: Fence,
+        piece: &DraftPiece,
+    ) -> Result<()> {
+        inner.append_draft(id, fence, piece).await
+    }
+    /// The instant for which orphans are looked for.
+    fn orphans_at(&self, now: Timestamp) -> Timestamp {
+        now
+    }
+    /// The instant before which keys are freed.
+    fn keys_before(&self, before: Timestamp) -> Timestamp {
+        before
+    }
     /// Which entries are appended.
     fn appended<'e>(&self, entries: &'e [LogEntry]) -> &'e [LogEntry] {
         entries
@@ -217,7 +239,7 @@ impl<S: Sabotage> PersistenceBackend for Saboteur<S> {
 #[async_trait]
 impl<S: Sabotage> ExecutionStore for Executions<S> {
     async fn create(&self, execution: &Execution) -> Result<()> {
-        self.inner.executions().create(&self.sabotage.stored(execution)).await
+        self.sabotage.create(self.inner.executions(), execution).await
     }
     async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
         self.inner.executions().get(id, &self.sabotage.asked_by(who)).await
@@ -241,10 +263,10 @@ impl<S: Sabotage> ExecutionStore for Executions<S> {
         self.inner.executions().append(id, fence, self.sabotage.appended(entries)).await
     }
     async fn forget_keys(&self, before: Timestamp) -> Result<u64> {
-        self.inner.executions().forget_keys(before).await
+        self.inner.executions().forget_keys(self.sabotage.keys_before(before)).await
     }
     async fn append_draft(&self, id: &ExecutionId, fence: Fence, piece: &DraftPiece) -> Result<()> {
-        self.inner.executions().append_draft(id, fence, piece).await
+        self.sabotage.append_draft(self.inner.executions(), id, fence, piece).await
     }
     async fn draft(&self, id: &ExecutionId) -> Result<Option<Draft>> {
         self.inner.executions().draft(id).await
@@ -259,7 +281,7 @@ impl<S: Sabotage> ExecutionStore for Executions<S> {
         self.inner.executions().retire(instance).await
     }
     async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
-        self.inner.executions().orphans(now, limit).await
+        self.inner.executions().orphans(self.sabotage.orphans_at(now), limit).await
     }
     async fn log(&self, id: &ExecutionId, after: Cursor, limit: u32) -> Result<Vec<LogEntry>> {
         self.inner.executions().log(id, after, limit).await

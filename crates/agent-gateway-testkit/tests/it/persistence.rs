@@ -4,8 +4,9 @@ use agent_gateway_core::{Result, in_process::InProcessStore, ports::persistence:
 use agent_gateway_testkit::{
     Fixture, persistence,
     saboteur::{
-        CountsRows, CutsInstants, DropsLogEntries, IgnoresFences, IgnoresVisibility, LosesTransitions,
-        Sabotage, Saboteur,
+        BuriesTheLiving, CountsRows, CutsInstants, DropsLogEntries, ForgetsWhatWasSaid, IgnoresFences,
+        IgnoresVisibility, KeepsKeys, LetsTurnsIn, LosesDrafts, LosesTransitions, Sabotage, Saboteur,
+        TrustsLatePieces,
     },
 };
 use async_trait::async_trait;
@@ -68,4 +69,34 @@ async fn a_store_that_counts_rows_is_found() {
 #[tokio::test]
 async fn a_store_that_cuts_instants_is_found() {
     is_found(|| CutsInstants, "instants_keep_microseconds").await;
+}
+
+#[tokio::test]
+async fn a_store_that_loses_drafts_is_found() {
+    is_found(|| LosesDrafts, "a_draft_comes_back_whole").await;
+}
+
+#[tokio::test]
+async fn a_store_that_trusts_late_pieces_is_found() {
+    is_found(|| TrustsLatePieces, "a_piece_behind_another_entry_is_dropped").await;
+}
+
+#[tokio::test]
+async fn a_store_that_lets_two_turns_in_is_found() {
+    is_found(|| LetsTurnsIn, "turns_of_a_conversation_follow_each_other").await;
+}
+
+#[tokio::test]
+async fn a_store_that_forgets_what_was_said_is_found() {
+    is_found(|| ForgetsWhatWasSaid, "what_was_said_joins_the_conversation").await;
+}
+
+#[tokio::test]
+async fn a_store_that_calls_living_processes_dead_is_found() {
+    is_found(|| BuriesTheLiving, "executions_of_dead_processes_are_orphans").await;
+}
+
+#[tokio::test]
+async fn a_store_that_never_frees_a_key_is_found() {
+    is_found(|| KeepsKeys, "a_forgotten_key_is_free").await;
 }

@@ -62,10 +62,12 @@ impl RecordTexts {
                     LOG_COLUMNS.join(", ")
                 )
             }),
+            // A caller that did not hear of a piece may send it again with more behind it.
             draft: bulk(DRAFT_COLUMNS.len(), &|rows| {
                 format!(
                     "INSERT INTO {{p}}execution_drafts ({}) SELECT * FROM (VALUES {rows}) \
-                     WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING",
+                     WHERE column1 IS NOT NULL ON CONFLICT (execution_id, after_entry, byte_offset) \
+                     DO UPDATE SET content = excluded.content WHERE length(excluded.content) > length(content)",
                     DRAFT_COLUMNS.join(", ")
                 )
             }),
