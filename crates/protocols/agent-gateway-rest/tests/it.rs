@@ -8,17 +8,31 @@ mod access;
 mod bad_input;
 #[path = "it/catalogue.rs"]
 mod catalogue;
+#[path = "it/chat.rs"]
+mod chat;
 #[path = "it/description.rs"]
 mod description;
+#[path = "it/events.rs"]
+mod events;
 #[path = "it/executions.rs"]
 mod executions;
 #[path = "it/failures.rs"]
 mod failures;
 #[path = "it/headers.rs"]
 mod headers;
+#[path = "it/idempotency.rs"]
+mod idempotency;
 #[path = "it/invoke.rs"]
 mod invoke;
+#[path = "it/resuming.rs"]
+mod resuming;
 #[path = "it/server.rs"]
 mod server;
+#[path = "it/sessions.rs"]
+mod sessions;
+#[path = "it/streams.rs"]
+mod streams;
+#[path = "it/usage.rs"]
+mod usage;
 #[path = "it/world.rs"]
 mod world;

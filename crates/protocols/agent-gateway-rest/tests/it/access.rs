@@ -4,7 +4,7 @@ use agent_gateway_rest::{RestOptions, routes_table};
 use agent_gateway_runtime::Authenticator;
 use axum::{body::Body, http::header};
 
-use crate::world::{ALICE, BOB, NARROW, NOTHING, ROOT, Setup, World, request};
+use crate::world::{ALICE, BOB, NARROW, NOTHING, READER, ROOT, Setup, World, request};
 
 /// The path with ids that exist where they can.
 fn path_of(route: &RouteInfo) -> String {
@@ -14,6 +14,8 @@ fn path_of(route: &RouteInfo) -> String {
         .replace("{skill_id}", "research")
         .replace("{tool_id}", "clock")
         .replace("{execution_id}", "none")
+        .replace("{session_id}", "none")
+        .replace("{conversation_id}", "none")
 }
 
 async fn call(world: &World, route: &RouteInfo, key: &str) -> (u16, String) {
@@ -29,7 +31,7 @@ async fn call(world: &World, route: &RouteInfo, key: &str) -> (u16, String) {
 async fn every_route_judges_every_kind_of_caller() {
     let world = World::new().await;
     let table = routes_table();
-    assert!(table.len() >= 15, "{table:?}");
+    assert!(table.len() >= 23, "{table:?}");
     for route in table {
         let at = format!("{} {}", route.method, route.path);
         let without = call(&world, &route, "").await;
@@ -56,6 +58,7 @@ async fn every_route_judges_every_kind_of_caller() {
 #[test]
 fn every_route_needs_the_scope_of_the_specification() {
     let (agents, runs) = (Access::Scope("agents:read"), Access::Scope("executions:read"));
+    let sessions = Access::Scope("sessions:read");
     let expected = [
         ("GET", "/healthz", Access::Public),
         ("GET", "/readyz", Access::Public),
@@ -63,14 +66,22 @@ fn every_route_needs_the_scope_of_the_specification() {
         ("GET", "/v1/agents", agents),
         ("GET", "/v1/agents/{agent_id}", agents),
         ("POST", "/v1/agents/{agent_id}/invoke", Access::Invoke),
+        ("POST", "/v1/agents/{agent_id}/chat", Access::Invoke),
+        ("GET", "/v1/sessions", sessions),
+        ("GET", "/v1/sessions/{session_id}", sessions),
+        ("DELETE", "/v1/sessions/{session_id}", Access::Scope("sessions:manage")),
+        ("GET", "/v1/users/me/conversations", sessions),
+        ("GET", "/v1/users/me/conversations/{conversation_id}/messages", sessions),
         ("GET", "/v1/executions", runs),
         ("GET", "/v1/executions/{execution_id}", runs),
         ("GET", "/v1/executions/{execution_id}/workflow", runs),
+        ("GET", "/v1/executions/{execution_id}/events", runs),
         ("POST", "/v1/executions/{execution_id}/cancel", Access::Scope("executions:cancel")),
         ("GET", "/v1/skills", agents),
         ("GET", "/v1/skills/{skill_id}", agents),
         ("GET", "/v1/tools", agents),
         ("GET", "/v1/tools/{tool_id}", agents),
+        ("GET", "/v1/usage", runs),
         ("POST", "/v1/reload", Access::Scope("admin")),
     ];
     let table = routes_table();
@@ -94,6 +105,18 @@ async fn a_key_for_one_agent_runs_that_one_alone() {
     // The id is compared decoded, as the handler reads it.
     world.invoke("ech%6F", NARROW).await.ok();
     assert_eq!(world.invoke("echo%2F", NARROW).await.error(), (403, "insufficient_scope"));
+    let hi = serde_json::json!({"message": "hi"});
+    world.chat("echo", NARROW, &hi).await.ok();
+    assert_eq!(world.chat("shaped", NARROW, &hi).await.error(), (403, "insufficient_scope"));
+}
+
+#[tokio::test]
+async fn whoever_may_read_sessions_may_not_delete_them() {
+    let world = World::new().await;
+    let session = world.turn(None, "hi", ALICE).await.ok()["session_id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/sessions/{session}");
+    assert_eq!(world.delete(&path, READER).await.error(), (403, "insufficient_scope"));
+    world.get(&path, ALICE).await.ok();
 }
 
 #[tokio::test]
@@ -199,6 +222,7 @@ async fn what_others_own_is_not_there() {
     for (answer, what) in [
         (world.get(&path, BOB).await, "get"),
         (world.get(&format!("{path}/workflow"), BOB).await, "workflow"),
+        (world.get(&format!("{path}/events"), BOB).await, "events"),
         (world.post(&cancel, BOB, &serde_json::Value::Null).await, "cancel"),
     ] {
         assert_eq!(answer.error(), (404, "execution_not_found"), "{what}");

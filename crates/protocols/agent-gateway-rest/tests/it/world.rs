@@ -28,6 +28,7 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
+    response::Response,
 };
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -40,6 +41,8 @@ pub(crate) const ALICE: &str = "key-of-alice";
 pub(crate) const BOB: &str = "key-of-bob";
 /// May run the agent `echo` alone.
 pub(crate) const NARROW: &str = "key-of-narrow";
+/// May read sessions, and nothing else.
+pub(crate) const READER: &str = "key-of-reader";
 /// Holds a scope that no route needs.
 pub(crate) const NOTHING: &str = "key-of-nothing";
 
@@ -74,12 +77,13 @@ impl Default for Setup {
 }
 
 fn keys() -> Arc<dyn AuthProvider> {
-    let user = ["agents:read", "agents:invoke", "executions:*"];
+    let user = ["agents:read", "agents:invoke", "executions:*", "sessions:*"];
     let keys = [
         ApiKey::new("root", ROOT),
         ApiKey::new("alice", ALICE).scopes(user),
         ApiKey::new("bob", BOB).scopes(user),
         ApiKey::new("narrow", NARROW).scopes(["agents:invoke:echo"]),
+        ApiKey::new("reader", READER).scopes(["sessions:read"]),
         ApiKey::new("nothing", NOTHING).scopes(["read"]),
     ];
     Arc::new(ApiKeys::new(keys).unwrap())
@@ -132,8 +136,38 @@ impl World {
         self.post(&format!("/v1/agents/{agent}/invoke"), key, &json!({"message": "hi"})).await
     }
 
+    /// One turn: `body` has at least a message.
+    pub(crate) async fn chat(&self, agent: &str, key: &str, body: &Value) -> Answer {
+        self.post(&format!("/v1/agents/{agent}/chat"), key, body).await
+    }
+
+    /// A short turn of a session with `echo`, which begins where none is named.
+    pub(crate) async fn turn(&self, session: Option<&str>, message: &str, key: &str) -> Answer {
+        self.chat("echo", key, &json!({"message": message, "session_id": session})).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, key: &str) -> Answer {
+        self.send(request("DELETE", path, key).body(Body::empty()).unwrap()).await
+    }
+
+    /// Waits until there is an execution in this state, and gives its id.
+    pub(crate) async fn wait_for(&self, status: &str) -> String {
+        loop {
+            let found = self.get(&format!("/v1/executions?status={status}"), ROOT).await.ok();
+            match found[0]["execution_id"].as_str() {
+                Some(id) => return id.to_owned(),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Sends a request and leaves the body of its answer where it is.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response {
+        self.app.clone().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.app.clone().oneshot(request).await.unwrap();
+        let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let text = body.collect().await.unwrap().to_bytes();
         let json = serde_json::from_slice(&text).unwrap_or_default();
@@ -144,6 +178,12 @@ impl World {
             json,
         }
     }
+}
+
+/// A POST of JSON with one more header.
+pub(crate) fn post_with(path: &str, key: &str, (name, value): (&str, &str), body: &Value) -> Request<Body> {
+    let request = request("POST", path, key).header(header::CONTENT_TYPE, "application/json");
+    request.header(name, value).body(Body::from(body.to_string())).unwrap()
 }
 
 /// A request with a key; an empty key sends none.
