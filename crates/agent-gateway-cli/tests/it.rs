@@ -16,3 +16,11 @@ mod process;
 mod prompt;
 #[path = "it/quickstart.rs"]
 mod quickstart;
+#[path = "it/resume.rs"]
+mod resume;
+#[path = "it/sse.rs"]
+mod sse;
+#[path = "it/stopping.rs"]
+mod stopping;
+#[path = "it/wrong_key.rs"]
+mod wrong_key;

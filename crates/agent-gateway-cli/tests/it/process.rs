@@ -80,7 +80,12 @@ impl Workspace {
 
     /// Serves it with this OpenAI-compatible server as the model.
     pub(crate) fn serve_with_model(&self, url: &str) -> Server {
-        self.serve(|command| {
+        self.serve_with_model_at(0, url)
+    }
+
+    /// The same on this port; 0 is any.
+    pub(crate) fn serve_with_model_at(&self, port: u16, url: &str) -> Server {
+        Server::start_at(port, self.directory.path(), |command| {
             command.env("OPENAI_BASE_URL", url).env("AGENT_GATEWAY_MODEL__DEFAULT", "openai/test-model");
         })
     }
@@ -98,8 +103,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(directory: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        Self::start_at(0, directory, change)
+    }
+
+    fn start_at(port: u16, directory: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = command();
-        command.args(["serve", "--port", "0", "--json"]).current_dir(directory);
+        command.args(["serve", "--port", &port.to_string(), "--json"]).current_dir(directory);
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
         change(&mut command);
         let mut child = command.spawn().unwrap();
@@ -112,6 +121,24 @@ impl Server {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.about["url"].as_str().unwrap())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.about["url"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Ends it with kill -9.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap();
+        assert!(status.success(), "it stopped with {status}");
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
