@@ -2,7 +2,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -50,7 +50,9 @@ struct Inner {
     key: Option<Secret>,
     key_place: String,
     limits: Limits,
-    client: Client,
+    http: Box<dyn Fn() -> Result<reqwest::Client> + Send + Sync>,
+    /// Made at the first call: until then no certificate is read.
+    client: OnceLock<Client>,
     /// Models that refused a temperature, which is then left out.
     cold: Mutex<BTreeSet<ModelName>>,
 }
@@ -63,12 +65,15 @@ pub(crate) struct Asked {
 }
 
 impl GenAi {
-    /// A model on the connections of `http`, which should follow no redirects, decompress nothing (the library reads without
-    /// a bound) and limit the time for connecting.
+    /// A model on the connections of the client that `http` gives, which should follow no redirects, decompress nothing (the
+    /// library reads without a bound) and limit the time for connecting. It is asked for at the first call.
     ///
     /// # Errors
     /// `Misconfigured` when the base URL is no `http` or `https` URL, or the key cannot stand in a header.
-    pub fn new(config: GenAiConfig, http: reqwest::Client) -> Result<Self> {
+    pub fn new(
+        config: GenAiConfig,
+        http: impl Fn() -> Result<reqwest::Client> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let GenAiConfig { provider, api, base_url, api_key, key_place, limits } = config;
         let base = base(&base_url).ok_or_else(|| {
             Error::misconfigured(format!(
@@ -81,17 +86,24 @@ impl GenAi {
                 "the key of the model provider {provider} has characters that no header can carry"
             )));
         }
-        let client = Client::builder().with_reqwest(http).build().map_err(|_| {
-            Error::misconfigured(format!("the client of the model provider {provider} cannot be set up"))
-        })?;
         let location = location(&base);
         // The library appends its paths as text.
         let mut base_url = String::from(base);
         if !base_url.ends_with('/') {
             base_url.push('/');
         }
-        let cold = Mutex::default();
-        Ok(Self(Arc::new(Inner { provider, api, base_url, location, key, key_place, limits, client, cold })))
+        Ok(Self(Arc::new(Inner {
+            provider,
+            api,
+            base_url,
+            location,
+            key,
+            key_place,
+            limits,
+            http: Box::new(http),
+            client: OnceLock::new(),
+            cold: Mutex::default(),
+        })))
     }
 
     /// The base URL, without credentials and query.
@@ -136,9 +148,10 @@ impl LanguageModel for GenAi {
         if request.temperature.is_some() && inner.cold().contains(&request.model) {
             request.temperature = None;
         }
+        let client = inner.client()?;
         let mut attempt = 1;
         loop {
-            let cause = match asked.attempt(&name, &request, deadline).await {
+            let cause = match asked.attempt(client, &name, &request, deadline).await {
                 Ok(answer) => return Ok(answer.into_stream()),
                 Err(cause) => cause,
             };
@@ -176,6 +189,20 @@ impl Inner {
         Ok(pause)
     }
 
+    fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let made = Client::builder().with_reqwest((self.http)()?).build().map_err(|_| {
+            Error::misconfigured(format!(
+                "the client of the model provider {} cannot be set up",
+                self.provider
+            ))
+        })?;
+        // When two calls come here at once, both use the client of the first.
+        Ok(self.client.get_or_init(|| made))
+    }
+
     fn cold(&self) -> MutexGuard<'_, BTreeSet<ModelName>> {
         self.cold.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,8 +234,14 @@ impl Inner {
 
 impl Asked {
     /// One request, up to the first event of its answer.
-    async fn attempt(&self, name: &str, request: &ModelRequest, deadline: Instant) -> Result<Answer, Cause> {
-        let Inner { api, client, key, .. } = &*self.inner;
+    async fn attempt(
+        &self,
+        client: &Client,
+        name: &str,
+        request: &ModelRequest,
+        deadline: Instant,
+    ) -> Result<Answer, Cause> {
+        let Inner { api, key, .. } = &*self.inner;
         let frames = Arc::new(Frames::default());
         let mut options = request::options(request, *api, frames.clone());
         if let (Api::Ollama, Some(key)) = (api, key) {

@@ -50,7 +50,7 @@ pub(crate) fn model_at(wire: Wire, origin: &str, limits: Limits) -> GenAi {
         .api_key(Secret::new(KEY))
         .key_place("ACME_API_KEY")
         .limits(limits);
-    GenAi::new(config, http()).unwrap()
+    GenAi::new(config, || Ok(http())).unwrap()
 }
 
 pub(crate) async fn server() -> ModelServer {

@@ -209,11 +209,16 @@ async fn nothing_is_guessed_from_a_models_name() {
 fn what_cannot_work_is_refused_at_once_and_keys_are_not_shown() {
     let config = |url: &str| GenAiConfig::new("acme", Wire::Anthropic.api(), url);
     for url in ["", "nowhere", "ftp://x/", "mailto:x"] {
-        assert_eq!(GenAi::new(config(url), http()).unwrap_err().kind(), ErrorKind::Misconfigured, "{url}");
+        assert_eq!(
+            GenAi::new(config(url), || Ok(http())).unwrap_err().kind(),
+            ErrorKind::Misconfigured,
+            "{url}"
+        );
     }
     let broken = config("http://x/").api_key(Secret::new("a\nb"));
-    assert_eq!(GenAi::new(broken, http()).unwrap_err().kind(), ErrorKind::Misconfigured);
-    let model = GenAi::new(config("http://me:pw@x/v1?k=pw").api_key(Secret::new(KEY)), http()).unwrap();
+    assert_eq!(GenAi::new(broken, || Ok(http())).unwrap_err().kind(), ErrorKind::Misconfigured);
+    let model =
+        GenAi::new(config("http://me:pw@x/v1?k=pw").api_key(Secret::new(KEY)), || Ok(http())).unwrap();
     assert_eq!(model.location(), "http://x/v1");
     let shown = format!("{model:?}");
     assert!(!shown.contains("pw") && !shown.contains(KEY), "{shown}");
