@@ -47,3 +47,42 @@ mod native {
         Ok(Arc::new(GenAi::new(config, move || http.client())?))
     }
 }
+
+#[cfg(all(test, feature = "genai"))]
+mod tests {
+    use agent_gateway_core::{
+        config::ModelConfig,
+        id::ModelName,
+        message::Message,
+        ports::model::{ModelExt, ModelRequest},
+        vars::MapVars,
+    };
+    use agent_gateway_testkit::model_server::{ModelServer, Reply};
+
+    const MESSAGE: &str = concat!(
+        "event: message_start\ndata: {\"message\": {\"model\": \"claude-x-1\", \"usage\": {\"input_tokens\": 3}}}\n\n",
+        "event: content_block_start\ndata: {\"index\": 0, \"content_block\": {\"type\": \"text\", \"text\": \"\"}}\n\n",
+        "event: content_block_delta\ndata: {\"index\": 0, \"delta\": {\"type\": \"text_delta\", \"text\": \"hello\"}}\n\n",
+        "event: content_block_stop\ndata: {\"index\": 0}\n\n",
+        "event: message_delta\ndata: {\"delta\": {\"stop_reason\": \"end_turn\"}, \"usage\": {\"output_tokens\": 1}}\n\n",
+        "event: message_stop\ndata: {\"type\": \"message_stop\"}\n\n",
+    );
+
+    #[tokio::test]
+    async fn a_bare_claude_is_asked_in_the_form_of_its_own() {
+        let server = ModelServer::start().await;
+        server.any_path().reply(Reply::pieces("text/event-stream", [MESSAGE]));
+        let origin = server.origin();
+        let vars: MapVars = [("ANTHROPIC_API_KEY", "sk-test-key"), ("ANTHROPIC_BASE_URL", origin.as_str())]
+            .into_iter()
+            .collect();
+        let (router, _) = super::router().build(&ModelConfig::default(), &vars).unwrap();
+        let mut request = ModelRequest::new(ModelName::new("claude-x").unwrap(), vec![Message::user("hi")]);
+        request.max_tokens = Some(50);
+        let answer = router.complete(request).await.unwrap();
+        assert_eq!((&*answer.text, answer.model.as_str()), ("hello", "claude-x-1"));
+        let asked = &server.requests()[0];
+        assert_eq!((asked.path.as_str(), asked.header("x-api-key")), ("/v1/messages", Some("sk-test-key")));
+        assert_eq!(asked.body["model"], "claude-x");
+    }
+}
