@@ -24,7 +24,7 @@ use crate::{
     Events, Refusal,
     admit::{Admitted, Placement, admit},
     attempt::Attempt,
-    events::Bond,
+    events::{Bond, Tie},
     gateway::{Alive, Shared},
     idempotency,
     live::Live,
@@ -210,7 +210,9 @@ impl Executions {
         let session_id = execution.session_id.clone();
         let live = seat.live().clone();
         let bond = match execution.options.departure {
-            Departure::Cancels => Bond::Owner(seat.cancel().clone().drop_guard()),
+            Departure::Cancels => {
+                Bond::Owner(Tie::new(seat.cancel().clone(), self.shared.tasks.stopping().clone()))
+            }
             Departure::Detaches => Bond::Free,
         };
         // Whoever leaves before the execution is stored has asked for nothing.
