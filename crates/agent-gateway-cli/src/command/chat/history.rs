@@ -87,12 +87,12 @@ mod tests {
     #[test]
     fn it_lies_where_the_specification_says() {
         let file = |directory: &str| Some(PathBuf::from(directory).join("agent-gateway/chat-history"));
-        assert_eq!(placed(&[("XDG_STATE_HOME", "/state"), ("HOME", "/home/me")]), file("/state"));
+        assert_eq!(placed(&[("XDG_STATE_HOME", "/state"), ("HOME", "/people/me")]), file("/state"));
         assert_eq!(
-            placed(&[("XDG_STATE_HOME", "state"), ("HOME", "/home/me")]),
-            file("/home/me/.local/state")
+            placed(&[("XDG_STATE_HOME", "state"), ("HOME", "/people/me")]),
+            file("/people/me/.local/state")
         );
-        assert_eq!(placed(&[("HOME", "/home/me")]), file("/home/me/.local/state"));
+        assert_eq!(placed(&[("HOME", "/people/me")]), file("/people/me/.local/state"));
         assert_eq!(placed(&[]), None);
     }
 
