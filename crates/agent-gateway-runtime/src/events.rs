@@ -59,7 +59,7 @@ pub(crate) enum Bond {
     /// It does not.
     Free,
     /// It is cancelled when the reader goes.
-    Owner(Tie),
+    Owner(#[expect(dead_code, reason = "it works by being dropped")] Tie),
 }
 
 /// Cancels a run when it is dropped, unless the gateway is stopping: then it is the gateway that cut the line, and the reader
