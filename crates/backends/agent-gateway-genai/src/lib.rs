@@ -5,7 +5,7 @@
 //! model's name and nothing is read from the environment.
 //!
 //! It is **not** where a name leads to a provider: that is the router of `agent-gateway-llm`. What the library cannot do is in
-//! `docs/decisions/0012-genai-behind-a-fence.md`.
+//! `docs/decisions/0016-genai-behind-a-fence.md`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What is asked, and how often.
