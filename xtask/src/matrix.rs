@@ -54,6 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row { name: "sqlite", packages: &["agent-gateway-sql", "agent-gateway-sqlite"], ..PLAIN },
+    Row { name: "genai", packages: &["agent-gateway-genai"], ..PLAIN },
     Row { name: "rest", packages: &["agent-gateway-rest"], ..PLAIN },
     Row { name: "facade-minimal", packages: &["agent-gateway"], no_default_features: true, ..PLAIN },
     Row { name: "facade-default", packages: &["agent-gateway"], ..PLAIN },

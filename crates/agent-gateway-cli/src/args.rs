@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Run one agent once and print its answer. Nothing is stored.
     Invoke(Invoke),
+    /// Talk with one agent, line by line. The session is stored and can be gone on with.
+    Chat(Chat),
     /// Check the workspace and the configuration, and name everything that is wrong.
     Check(Listing),
     /// List the agents.
@@ -134,6 +136,28 @@ pub(crate) struct Invoke {
     /// Structured input, a JSON object.
     #[arg(long, value_name = "JSON")]
     pub(crate) input: Option<String>,
+    #[command(flatten)]
+    pub(crate) workspace: Workspace,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Chat {
+    /// The agent's directory name.
+    pub(crate) agent: String,
+    /// Say this, print the answer and leave.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Go on with this session.
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Structured input of every turn, a JSON object; it is kept with the session.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) input: Option<String>,
+    /// Print what each turn consumed; without a terminal, also its tool calls.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) workspace: Workspace,
     #[command(flatten)]

@@ -40,15 +40,12 @@ pub(crate) enum Colour {
     Yellow,
     Green,
     Bold,
+    Dim,
 }
 
 /// The text in colour, where `to` is a terminal and the reader wants colours.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "NO_COLOR is a convention of terminals, not a setting of the gateway"
-)]
 pub(crate) fn paint(colour: Colour, text: &str, to: &impl IsTerminal) -> String {
-    if !to.is_terminal() || std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty()) {
+    if !to.is_terminal() || !colours() {
         return text.to_owned();
     }
     let code = match colour {
@@ -56,8 +53,18 @@ pub(crate) fn paint(colour: Colour, text: &str, to: &impl IsTerminal) -> String 
         Colour::Yellow => "33",
         Colour::Green => "32",
         Colour::Bold => "1",
+        Colour::Dim => "2",
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+/// Whether the reader of a terminal wants colours there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "NO_COLOR is a convention of terminals, not a setting of the gateway"
+)]
+pub(crate) fn colours() -> bool {
+    !std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty())
 }
 
 /// Rows with named columns, in the form that was asked for.

@@ -2,6 +2,10 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/bad_input.rs"]
 mod bad_input;
+#[path = "it/chat.rs"]
+mod chat;
+#[path = "it/chat_prompt.rs"]
+mod chat_prompt;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/crash.rs"]
@@ -22,5 +26,7 @@ mod resume;
 mod sse;
 #[path = "it/stopping.rs"]
 mod stopping;
+#[path = "it/terminal.rs"]
+mod terminal;
 #[path = "it/wrong_key.rs"]
 mod wrong_key;

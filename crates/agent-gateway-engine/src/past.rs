@@ -31,7 +31,8 @@ impl Past {
 
     /// Reads the log of a run that has not finished.
     pub fn read(log: impl IntoIterator<Item = LogEntry>) -> Result<Self, CutOff> {
-        let (mut past, mut under_way): (Vec<LogEvent>, Vec<(Arc<str>, Arc<str>)>) = Default::default();
+        let mut past: Vec<LogEvent> = Vec::new();
+        let mut under_way: Vec<(Arc<str>, Arc<str>)> = Vec::new();
         for entry in log {
             match entry.event {
                 LogEvent::ToolStarted { call_id, name } => under_way.push((call_id, name)),

@@ -146,6 +146,13 @@ impl Operation {
         self
     }
 
+    /// May answer without a body.
+    #[must_use]
+    pub fn empty(mut self, status: u16, description: &'static str) -> Self {
+        self.responses.push((status, json!({ "description": description })));
+        self
+    }
+
     /// May answer with the error envelope and this status; the description names the codes.
     #[must_use]
     pub fn fails(mut self, status: u16, description: &'static str) -> Self {

@@ -27,6 +27,16 @@ struct Inner {
     loopback: OnceLock<Client>,
     /// To everywhere else: by the proxy of the environment, with the system's certificates.
     outside: OnceLock<Client>,
+    /// The same two for code that reads answers without a bound: what is sent must not grow when it is unpacked.
+    loopback_unpacked: OnceLock<Client>,
+    outside_unpacked: OnceLock<Client>,
+}
+
+/// Whether answers may come compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    Allowed,
+    Never,
 }
 
 impl HttpPool {
@@ -34,24 +44,44 @@ impl HttpPool {
     #[must_use]
     pub fn new(timeouts: &Timeouts) -> Self {
         let connect = timeouts.connect;
-        Self(Arc::new(Inner { connect, loopback: OnceLock::new(), outside: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            connect,
+            loopback: OnceLock::new(),
+            outside: OnceLock::new(),
+            loopback_unpacked: OnceLock::new(),
+            outside_unpacked: OnceLock::new(),
+        }))
     }
 
     /// The client for `url`.
     pub(crate) fn client(&self, url: &Url) -> Result<Client> {
+        self.make(url, Packing::Allowed)
+    }
+
+    /// The client for `url` of code that reads answers without a bound of its own: it takes no compressed ones.
+    pub(crate) fn unpacked(&self, url: &Url) -> Result<Client> {
+        self.make(url, Packing::Never)
+    }
+
+    fn make(&self, url: &Url, packing: Packing) -> Result<Client> {
         let loopback = is_plain_loopback(url);
-        let place = if loopback { &self.0.loopback } else { &self.0.outside };
+        let place = match (loopback, packing) {
+            (true, Packing::Allowed) => &self.0.loopback,
+            (false, Packing::Allowed) => &self.0.outside,
+            (true, Packing::Never) => &self.0.loopback_unpacked,
+            (false, Packing::Never) => &self.0.outside_unpacked,
+        };
         if let Some(client) = place.get() {
             return Ok(client.clone());
         }
         install_tls_provider();
         let built = if loopback {
-            self.builder().no_proxy().tls_certs_only([]).build()
+            self.builder(packing).no_proxy().tls_certs_only([]).build()
         } else {
             // A machine without certificates can still reach a model server in clear.
-            self.builder().build().or_else(|error| {
+            self.builder(packing).build().or_else(|error| {
                 tracing::warn!(%error, "no system certificates: https model providers cannot be reached");
-                self.builder().tls_certs_only([]).build()
+                self.builder(packing).tls_certs_only([]).build()
             })
         };
         let client = built.map_err(|error| {
@@ -61,8 +91,10 @@ impl HttpPool {
         Ok(place.get_or_init(|| client).clone())
     }
 
-    fn builder(&self) -> ClientBuilder {
-        Client::builder()
+    fn builder(&self, packing: Packing) -> ClientBuilder {
+        let builder = Client::builder();
+        let builder = if packing == Packing::Never { builder.no_gzip() } else { builder };
+        builder
             .connect_timeout(self.0.connect)
             .tcp_nodelay(true)
             .redirect(redirect::Policy::none())

@@ -35,4 +35,4 @@ pub use limits::{Retries, Timeouts};
 pub use models::Prices;
 pub use offline::Offline;
 pub use openai::{OpenAiClient, OpenAiConfig};
-pub use router::{Router, provider_variable};
+pub use router::{Cooldown, NativeProvider, Router, provider_variable};

@@ -3,5 +3,6 @@ mod it {
     mod conformance;
     mod failures;
     mod kit;
+    mod providers;
     mod wire;
 }

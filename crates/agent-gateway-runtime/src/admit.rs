@@ -87,6 +87,10 @@ pub(crate) fn admit(
     execution.options = request.options;
     execution.user_id = request.principal.id().cloned();
     execution.revision.clone_from(&snapshot.definitions().revision);
+    // Whoever sends a key comes back with it when the line breaks, and wants the answer then.
+    if idempotency.is_some() {
+        execution.options.departure = Departure::Detaches;
+    }
     execution.idempotency = idempotency;
     place(&mut execution, request.origin);
     if placement == Placement::Here {

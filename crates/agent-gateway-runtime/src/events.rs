@@ -7,7 +7,7 @@ use agent_gateway_core::{
     id::ExecutionId,
     principal::Principal,
 };
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     gateway::{Alive, Shared},
@@ -59,7 +59,29 @@ pub(crate) enum Bond {
     /// It does not.
     Free,
     /// It is cancelled when the reader goes.
-    Owner(#[expect(dead_code, reason = "it works by being dropped")] DropGuard),
+    Owner(#[expect(dead_code, reason = "it works by being dropped")] Tie),
+}
+
+/// Cancels a run when it is dropped, unless the gateway is stopping: then it is the gateway that cut the line, and the reader
+/// may come back to the next process.
+#[derive(Debug)]
+pub(crate) struct Tie {
+    cancel: CancellationToken,
+    stopping: CancellationToken,
+}
+
+impl Tie {
+    pub(crate) fn new(cancel: CancellationToken, stopping: CancellationToken) -> Self {
+        Self { cancel, stopping }
+    }
+}
+
+impl Drop for Tie {
+    fn drop(&mut self) {
+        if !self.stopping.is_cancelled() {
+            self.cancel.cancel();
+        }
+    }
 }
 
 impl Events {

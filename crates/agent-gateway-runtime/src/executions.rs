@@ -17,19 +17,18 @@ use agent_gateway_core::{
     principal::Principal,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
     Events, Refusal,
     admit::{Admitted, Placement, admit},
     attempt::Attempt,
-    events::Bond,
+    events::{Bond, Tie},
     gateway::{Alive, Shared},
     idempotency,
     live::Live,
     run::run,
-    running::Seat,
     scene::Scene,
     unrun::{end_unrun, failed},
 };
@@ -76,6 +75,25 @@ pub struct Streaming {
     pub session_id: Option<ConversationId>,
     /// What happens. The run is cancelled when this is dropped, unless it was submitted to go on.
     pub events: Events,
+}
+
+/// An execution that somebody watches.
+#[derive(Debug)]
+pub enum Watched {
+    /// This is what happens.
+    Telling(Box<Execution>, Box<Events>),
+    /// It has ended, and the watcher has seen everything.
+    Told(Box<Execution>),
+}
+
+impl Watched {
+    /// The execution.
+    #[must_use]
+    pub fn execution(&self) -> &Execution {
+        match self {
+            Self::Telling(execution, _) | Self::Told(execution) => execution,
+        }
+    }
 }
 
 /// What became of a request to cancel.
@@ -158,17 +176,9 @@ impl Executions {
     }
 
     async fn here(&self, admitted: Admitted) -> Result<Submitted, Refusal> {
-        let (delivery, departure) =
-            (admitted.execution.options.delivery, admitted.execution.options.departure);
+        let delivery = admitted.execution.options.delivery;
         let (execution_id, agent_id) = (admitted.execution.id.clone(), admitted.execution.agent_id.clone());
-        let Launched { task, session_id, live, abandoned } = self.launch(admitted).await?;
-        let bond = match departure {
-            Departure::Cancels => Bond::Owner(abandoned),
-            Departure::Detaches => {
-                abandoned.disarm();
-                Bond::Free
-            }
-        };
+        let Launched { task, session_id, live, bond } = self.launch(admitted).await?;
         Ok(match delivery {
             Delivery::Incremental => {
                 let events = Events::own(&self.shared, &self.alive, execution_id.clone(), live, bond);
@@ -198,11 +208,20 @@ impl Executions {
             execution.session_id = Some(dialogue.conversation.id.clone());
         }
         let session_id = execution.session_id.clone();
-        let (abandoned, live) = (seat.cancel().clone().drop_guard(), seat.live().clone());
+        let live = seat.live().clone();
+        let bond = match execution.options.departure {
+            Departure::Cancels => {
+                Bond::Owner(Tie::new(seat.cancel().clone(), self.shared.tasks.stopping().clone()))
+            }
+            Departure::Detaches => Bond::Free,
+        };
+        // Whoever leaves before the execution is stored has asked for nothing.
+        let left = CancellationToken::new();
+        let _leaving = left.clone().drop_guard();
         let (stored, is_stored) = oneshot::channel();
         let shared = self.shared.clone();
         let task = self.shared.tasks.spawn(info_span!("execution", id = %execution.id), async move {
-            let opened = open(&shared, &execution, scene, &seat, &thread, &caller).await;
+            let opened = open(&shared, &execution, scene, &left, &thread, &caller).await;
             let scene = match opened {
                 Ok(scene) => scene,
                 Err(refusal) => {
@@ -217,7 +236,7 @@ impl Executions {
             outcome.inspect_err(|_| shared.recovery.note(id))
         });
         match is_stored.await {
-            Ok(Ok(())) => Ok(Launched { task, session_id, live, abandoned }),
+            Ok(Ok(())) => Ok(Launched { task, session_id, live, bond }),
             Ok(Err(refusal)) => Err(refusal),
             Err(_) => Err(match task.await {
                 Err(fault) => broken(fault).into(),
@@ -251,7 +270,7 @@ impl Executions {
         id: &ExecutionId,
         who: &Principal,
         seen: Option<&EventId>,
-    ) -> Result<Option<(Execution, Events)>, Refusal> {
+    ) -> Result<Option<Watched>, Refusal> {
         let Some(execution) = self.get(id, who).await? else { return Ok(None) };
         let events = match seen {
             None => Events::whole(&self.shared, &self.alive, id.clone(), Bond::Free),
@@ -265,10 +284,13 @@ impl Executions {
                 if !is_there || !Reading::from(*place).fits(next) {
                     return Err(Refusal::EventIdAhead);
                 }
+                if execution.status.is_final() && next.is_none() && place.after != Cursor::START {
+                    return Ok(Some(Watched::Told(Box::new(execution))));
+                }
                 Events::behind(&self.shared, &self.alive, id.clone(), *place)
             }
         };
-        Ok(Some((execution, events)))
+        Ok(Some(Watched::Telling(Box::new(execution), Box::new(events))))
     }
 
     /// The execution, `None` when there is none that the caller may see.
@@ -363,8 +385,8 @@ struct Launched {
     task: JoinHandle<Result<Arc<Outcome>>>,
     session_id: Option<ConversationId>,
     live: Arc<Live>,
-    /// Cancels it when it is dropped.
-    abandoned: DropGuard,
+    /// What ties it to its caller.
+    bond: Bond,
 }
 
 /// Stores an execution. A turn whose conversation has one under way elsewhere waits for that, and then sees what it said.
@@ -372,7 +394,7 @@ async fn open(
     shared: &Shared,
     execution: &Execution,
     mut scene: Scene,
-    seat: &Seat,
+    left: &CancellationToken,
     thread: &Thread,
     caller: &Principal,
 ) -> Result<Scene, Refusal> {
@@ -386,7 +408,7 @@ async fn open(
         if tokio::time::Instant::now() >= until {
             return Err(Refusal::SessionBusy(session.clone()));
         }
-        if seat.cancel().run_until_cancelled(tokio::time::sleep(TURN_PAUSE)).await.is_none() {
+        if left.run_until_cancelled(tokio::time::sleep(TURN_PAUSE)).await.is_none() {
             return Err(Error::new(ErrorKind::Cancelled, "nobody waits for this turn any more").into());
         }
         scene = Scene::open(&shared.ports, thread, execution, caller, shared.limits.max_history).await?;

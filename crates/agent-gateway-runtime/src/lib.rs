@@ -41,7 +41,7 @@ pub use agent_gateway_engine::{FieldError, Schema};
 pub use auth::{AuthFailure, Authenticator};
 pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};
 pub use events::Events;
-pub use executions::{CancelOutcome, Completed, Executions, Streaming, Submitted};
+pub use executions::{CancelOutcome, Completed, Executions, Streaming, Submitted, Watched};
 pub use gateway::{Gateway, Limits};
 pub use ports::Ports;
 pub use recipe::{Recipe, SchemaOverrides};

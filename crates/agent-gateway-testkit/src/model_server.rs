@@ -52,6 +52,8 @@ pub struct ModelServer {
 pub struct Recorded {
     /// The path, such as `/v1/chat/completions`.
     pub path: String,
+    /// What stands behind the `?`, empty when there is none.
+    pub query: String,
     /// The headers by lower-case name.
     pub headers: BTreeMap<String, String>,
     /// The body; null when it was no JSON.
@@ -86,6 +88,17 @@ struct Script {
     closure: Option<Closure>,
     default: Option<Reply>,
     recorded: VecDeque<Recorded>,
+    paths: Paths,
+}
+
+/// What the server answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Paths {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// Whatever is posted: wires of their own have paths of their own.
+    Any,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,6 +140,18 @@ impl ModelServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The server without a path, `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers on every path, for wires that are not the OpenAI-compatible one; script them with [`Reply::pieces`].
+    pub fn any_path(&self) -> &Self {
+        self.shared.script().paths = Paths::Any;
+        self
     }
 
     /// Queues a reply; each is given once, in order.

@@ -200,7 +200,7 @@ macro_rules! suite {
         /// Runs every case, one after the other.
         pub async fn conforms(fixture: &impl $($fixture)+) -> $crate::suite::Report {
             let mut report = $crate::suite::Report::default();
-            $($(report.run(stringify!($port), stringify!($case), $group::$case(fixture)).await;)*)*
+            $($(report.run(stringify!($port), stringify!($case), Box::pin($group::$case(fixture))).await;)*)*
             report
         }
 

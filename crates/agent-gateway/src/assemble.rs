@@ -17,6 +17,7 @@ use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 use crate::{
     BuildError, Gateway,
     builder::{AuthChoice, Choice, Choices},
+    models,
 };
 
 /// The file that most findings point to.
@@ -188,7 +189,7 @@ fn choose_model(
     if let Choice::Given((name, model)) = &choices.model {
         return ((name.clone(), ModelSource::Code), Answerer::Code(model.clone()));
     }
-    let router = match Router::from_config(config, vars) {
+    let router = match models::router().build(config, vars) {
         Ok((router, _)) => router,
         Err(error) => {
             findings.push(Diagnostic::error(FILE, error.message().to_owned()).key("model.providers"));

@@ -5,6 +5,7 @@
 mod assemble;
 mod builder;
 mod catalog;
+mod models;
 mod report;
 
 // Having one.
@@ -26,6 +27,9 @@ pub use serve::shutdown_signal;
 
 // The crates behind the facade, by the word of their feature.
 pub use agent_gateway_core as core;
+#[cfg(feature = "genai")]
+#[cfg_attr(docsrs, doc(cfg(feature = "genai")))]
+pub use agent_gateway_genai as genai;
 pub use agent_gateway_http as http;
 pub use agent_gateway_llm as llm;
 #[cfg(feature = "rest")]

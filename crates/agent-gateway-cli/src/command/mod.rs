@@ -1,4 +1,5 @@
 //! The commands.
+mod chat;
 mod check;
 mod init;
 mod invoke;
@@ -21,6 +22,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         Command::Init(args) => init::init(&args),
         Command::Serve(args) => serve::serve(&args).await,
         Command::Invoke(args) => invoke::invoke(args).await,
+        Command::Chat(args) => chat::chat(args).await,
         Command::Check(args) => check::check(&args).await,
         Command::Agents(args) => listing::agents(&args).await,
         Command::Skills(args) => listing::skills(&args).await,

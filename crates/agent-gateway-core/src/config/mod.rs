@@ -25,7 +25,7 @@ pub use dashboard::{
     ThemeMode,
 };
 pub use memory::{CompactionConfig, ContextRetrievalConfig, MemoryConfig};
-pub use model::{GuardrailsConfig, ModelConfig, ModelPrice, ProviderConfig};
+pub use model::{GuardrailsConfig, ModelConfig, ModelPrice, ProviderApi, ProviderConfig};
 pub use notifications::{NotificationsConfig, SlackConfig, WebhookConfig};
 pub use queue::{CronDialect, DistributedLockConfig, LockChoice, QueueConfig, SchedulerConfig};
 pub use server::ServerConfig;

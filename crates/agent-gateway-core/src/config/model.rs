@@ -44,6 +44,47 @@ pub struct ProviderConfig {
     pub base_url: Option<String>,
     /// Its key.
     pub api_key: Option<Secret>,
+    /// The wire that it speaks; absent: the provider's own, or OpenAI's for one that is not well known.
+    pub api: Option<ProviderApi>,
+    /// The version of its API, where the address needs one: Azure's.
+    pub api_version: Option<String>,
+}
+
+/// The wire of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ProviderApi {
+    /// OpenAI's chat completions.
+    Openai,
+    /// The same, at the addresses and with the key header of Azure.
+    Azure,
+    /// Anthropic's Messages.
+    Anthropic,
+    /// Google's Gemini.
+    Gemini,
+    /// Google's Vertex AI.
+    Vertex,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+    /// Ollama's own chat.
+    Ollama,
+}
+
+impl ProviderApi {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Azure => "azure",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::Bedrock => "bedrock",
+            Self::Ollama => "ollama",
+        }
+    }
 }
 
 /// One entry of `model.prices`, in US dollars per million tokens.

@@ -27,8 +27,8 @@ async fn every_turn_and_every_result_is_recorded_before_the_next_thing_happens()
     let unrecorded = ended.run().await.unrecorded;
     let log = ended.log.events.lock().unwrap().clone();
     assert_eq!(kinds(&log), ["model_turn", "tool_turn", "model_turn", "tool_started", "tool_turn"]);
-    let last = unrecorded.expect("it belongs into the write that ends the run");
-    assert_eq!(&*last.text, "end");
+    // It belongs into the write that ends the run.
+    assert_eq!(&*unrecorded.unwrap().text, "end");
 }
 
 #[tokio::test]

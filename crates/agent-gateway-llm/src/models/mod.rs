@@ -18,7 +18,7 @@ struct Table {
     /// By `provider/model`.
     full: HashMap<&'static str, Facts>,
     /// By the model alone; `None` where two providers ask different prices for one name.
-    bare: HashMap<&'static str, Option<Facts>>,
+    bare: HashMap<&'static str, Option<Price>>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -26,8 +26,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     for (name, facts) in include_str!("models.tsv").lines().filter_map(row) {
         table.full.insert(name, facts);
         let bare = name.split_once('/').map_or(name, |(_, model)| model);
-        let known = table.bare.entry(bare).or_insert(Some(facts));
-        if *known != Some(facts) {
+        let known = table.bare.entry(bare).or_insert(Some(facts.price));
+        if *known != Some(facts.price) {
             *known = None;
         }
     }
@@ -81,7 +81,7 @@ impl Prices {
     #[must_use]
     pub fn of_name(&self, name: &str) -> Option<Price> {
         let set = self.overrides.get(name).copied();
-        set.or_else(|| Some(TABLE.full.get(name).copied().or_else(|| *TABLE.bare.get(name)?)?.price))
+        set.or_else(|| TABLE.full.get(name).map(|facts| facts.price)).or_else(|| *TABLE.bare.get(name)?)
     }
 }
 
@@ -99,7 +99,22 @@ mod tests {
             assert!(0.0 < cached_input && cached_input <= input && input <= output, "{name}: {facts:?}");
             assert!(output < 200.0 && name.contains('/'), "{name}: {facts:?}");
         }
-        for provider in ["openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "xai"] {
+        for provider in [
+            "openai",
+            "anthropic",
+            "gemini",
+            "vertex",
+            "bedrock",
+            "mistral",
+            "groq",
+            "deepseek",
+            "xai",
+            "cohere",
+            "together",
+            "fireworks",
+            "perplexity",
+            "cerebras",
+        ] {
             assert!(TABLE.full.keys().any(|name| name.starts_with(provider)), "{provider}");
         }
     }
@@ -127,5 +142,19 @@ mod tests {
             assert_eq!(prices.of_name(name).map(|price| price.input), Some(0.15), "{name}");
         }
         assert_eq!(max_output("openai", "gpt-4o-mini"), Some(16_384));
+        // As the providers name them: a region before the id, a deployment's model, a version behind an `@`.
+        for (provider, name, input) in [
+            ("bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0", 3.0),
+            ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", 3.3),
+            ("vertex", "claude-sonnet-4-5@20250929", 3.0),
+            ("vertex", "gemini-2.5-flash", 0.3),
+            ("anthropic", "claude-sonnet-4-5-20250929", 3.0),
+        ] {
+            assert_eq!(prices.of(provider, name).map(|price| price.input), Some(input), "{provider}/{name}");
+        }
+        let bedrock = prices.of_name("anthropic.claude-sonnet-4-5-20250929-v1:0");
+        assert_eq!(bedrock.map(|price| price.input), Some(3.0));
+        assert_eq!(prices.of("azure", "my-deployment"), None);
+        assert_eq!(prices.of_name("gpt-4o-2024-08-06").map(|price| price.input), Some(2.5));
     }
 }

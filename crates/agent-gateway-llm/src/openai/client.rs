@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use reqwest::{
     Client, Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
@@ -22,7 +22,9 @@ use url::Url;
 use super::{
     answer::Answer,
     body::Body,
-    error::{Cause, Quota, TimeLimit, read_message},
+    endpoint::{Endpoint, Form},
+    error::{Blame, Cause, KeyPlace, Quota, TimeLimit, read_message},
+    manners::Book,
     request::{self, Service},
     retry_after,
 };
@@ -39,6 +41,8 @@ pub struct OpenAiConfig {
     provider: String,
     base_url: String,
     api_key: Option<Secret>,
+    key_place: KeyPlace,
+    form: Form,
     timeouts: Timeouts,
     retries: Retries,
 }
@@ -50,12 +54,27 @@ impl OpenAiConfig {
             provider: provider.into(),
             base_url: base_url.into(),
             api_key: None,
+            key_place: KeyPlace::Unknown,
+            form: Form::Plain,
             timeouts: Timeouts::default(),
             retries: Retries::default(),
         }
     }
 
-    /// Sends the key as a bearer token.
+    /// Asks as Azure wants it: `base_url` is the resource's, such as `https://me.openai.azure.com`, a model is a deployment,
+    /// and the key goes into `api-key`. With a dated version of the API each deployment has an address of its own.
+    pub fn azure(mut self, version: Option<String>) -> Self {
+        self.form = Form::Azure(version);
+        self
+    }
+
+    /// What an error about the key tells the operator to look at.
+    pub(crate) fn key_place(mut self, place: KeyPlace) -> Self {
+        self.key_place = place;
+        self
+    }
+
+    /// Sends the key as a bearer token, or as Azure wants it.
     pub fn api_key(mut self, key: Secret) -> Self {
         self.api_key = Some(key);
         self
@@ -82,10 +101,12 @@ pub struct OpenAiClient(Arc<Inner>);
 
 pub(super) struct Inner {
     provider: String,
-    endpoint: Url,
+    endpoint: Endpoint,
     location: String,
     service: Service,
     key: Option<Secret>,
+    key_place: KeyPlace,
+    book: Book,
     headers: HeaderMap,
     pool: HttpPool,
     pub(super) timeouts: Timeouts,
@@ -98,6 +119,7 @@ pub(super) struct Asked {
     pub(super) client: Arc<Inner>,
     pub(super) model: ModelName,
     pub(super) delivery: Delivery,
+    endpoint: Url,
 }
 
 impl OpenAiClient {
@@ -106,39 +128,43 @@ impl OpenAiClient {
     /// # Errors
     /// `Misconfigured` when the base URL is no `http` or `https` URL, or the key cannot stand in a header.
     pub fn new(config: OpenAiConfig, pool: HttpPool) -> Result<Self> {
-        let OpenAiConfig { provider, base_url, api_key, timeouts, retries } = config;
+        let OpenAiConfig { provider, base_url, api_key, key_place, form, timeouts, retries } = config;
         let base = base(&base_url).ok_or_else(|| {
             Error::misconfigured(format!(
                 "the base URL of the model provider {provider} is no http or https URL"
             ))
         })?;
         let location = location(&base);
-        let mut endpoint = base;
-        if let Ok(mut path) = endpoint.path_segments_mut() {
-            path.pop_if_empty().extend(["chat", "completions"]);
-        }
+        let service = match form {
+            Form::Plain => Service::at(&base),
+            Form::Azure(_) => Service::Azure,
+        };
+        let mut endpoint = Endpoint::new(base, &form);
         let key = api_key.map(|key| Secret::new(key.expose().trim())).filter(|key| !key.is_empty());
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = &key {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
+            let (name, value) = match form {
+                Form::Plain => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+                Form::Azure(_) => (HeaderName::from_static("api-key"), key.expose().to_owned()),
+            };
+            let mut value = HeaderValue::try_from(value).map_err(|_| {
                 Error::misconfigured(format!(
                     "the key of the model provider {provider} has characters that no header can carry"
                 ))
             })?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-            // One credential is enough, and the key is the one meant.
-            let _ = endpoint.set_username("");
-            let _ = endpoint.set_password(None);
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            endpoint.without_credentials();
         }
-        let service = Service::at(&endpoint);
         Ok(Self(Arc::new(Inner {
             provider,
             endpoint,
             location,
             service,
             key,
+            key_place,
+            book: Book::default(),
             headers,
             pool,
             timeouts,
@@ -184,15 +210,31 @@ impl LanguageModel for OpenAiClient {
 
     async fn stream(&self, request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
         let deadline = Instant::now() + self.0.timeouts.total;
-        let body = request::body(&request, self.0.service)?;
-        let asked = Asked { client: self.0.clone(), model: request.model, delivery: request.delivery };
-        let http = self.0.pool.client(&self.0.endpoint)?;
+        let endpoint = self.0.endpoint.url(&request.model)?;
+        let mut manners = self.0.book.of(&request.model);
+        let mut body = request::body(&request, self.0.service, manners)?;
+        let asked = Asked {
+            client: self.0.clone(),
+            model: request.model.clone(),
+            delivery: request.delivery,
+            endpoint,
+        };
+        let http = self.0.pool.client(self.0.endpoint.host())?;
         let mut attempt = 1;
         loop {
             let cause = match asked.attempt(&http, body.clone(), deadline).await {
                 Ok(answer) => return Ok(answer.into_stream()),
                 Err(cause) => cause,
             };
+            if cause.lesson().is_some_and(|lesson| manners.learn(lesson)) {
+                let again = request::body(&request, self.0.service, manners)?;
+                // Where the request was not at fault, asking otherwise is no help.
+                if again != body {
+                    self.0.book.write(&request.model, manners);
+                    body = again;
+                    continue;
+                }
+            }
             let pause = match self.0.again(&cause, attempt, deadline) {
                 Ok(pause) => pause,
                 Err(advice) => return Err(asked.failed(cause, attempt, advice)),
@@ -246,7 +288,7 @@ impl Asked {
             Delivery::Incremental => "text/event-stream",
         };
         let request = http
-            .post(self.client.endpoint.clone())
+            .post(self.endpoint.clone())
             .headers(self.client.headers.clone())
             .header(ACCEPT, accepted)
             .body(body);
@@ -290,7 +332,8 @@ impl Asked {
 
     /// The error that the caller sees.
     pub(super) fn failed(&self, cause: Cause, attempts: u32, advice: Option<Retry>) -> Error {
-        let error = cause.into_error(&self.client.provider, attempts, advice);
+        let Inner { provider, key_place, .. } = &*self.client;
+        let error = cause.into_error(&Blame { provider, key_place, attempts }, advice);
         error.during("model.ask").with("model", &self.model)
     }
 }

@@ -4,6 +4,8 @@ use std::{borrow::Cow, time::Duration};
 use agent_gateway_core::{Error, Retry};
 use serde_json::Value;
 
+use super::manners::Lesson;
+
 /// The most characters of a provider's own message that are passed on.
 const MAX_MESSAGE_CHARS: usize = 300;
 /// Keys shorter than this are placeholders; hiding them would riddle ordinary texts with holes.
@@ -26,6 +28,26 @@ pub(super) enum Cause {
     Garbage { what: Cow<'static, str> },
     /// The provider reported an error inside its answer.
     Reported { message: Option<String> },
+}
+
+/// Whom an error is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blame<'a> {
+    pub(super) provider: &'a str,
+    pub(super) key_place: &'a KeyPlace,
+    pub(super) attempts: u32,
+}
+
+/// Where the operator sets a provider's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeyPlace {
+    /// Nobody said.
+    #[default]
+    Unknown,
+    /// It was set there.
+    At(String),
+    /// There is none; it would be set there.
+    Nowhere(String),
 }
 
 /// Whether a refusal for its rate is one that waiting cannot mend.
@@ -79,6 +101,14 @@ impl Cause {
         }
     }
 
+    /// What the request should have done without, as far as the refusal tells.
+    pub(super) fn lesson(&self) -> Option<Lesson> {
+        match self {
+            Self::Status { status: 400 | 422, message: Some(message), .. } => Lesson::in_message(message),
+            _ => None,
+        }
+    }
+
     /// How long the provider asked to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -88,11 +118,12 @@ impl Cause {
     }
 
     /// The error of a call to `provider` that was attempted `attempts` times.
-    pub(super) fn into_error(self, provider: &str, attempts: u32, retry: Option<Retry>) -> Error {
+    pub(super) fn into_error(self, blame: &Blame<'_>, retry: Option<Retry>) -> Error {
+        let Blame { provider, attempts, .. } = *blame;
         let after = if attempts > 1 { format!(" after {attempts} attempts") } else { String::new() };
         let error = match self {
             Self::Status { status, message, quota, .. } => {
-                status_error(provider, status, message.as_deref(), quota, &after)
+                status_error(blame, status, message.as_deref(), quota, &after)
             }
             Self::Connection { what, source } => {
                 Error::unavailable(format!("the model provider {provider} {what}{after}")).caused_by(source)
@@ -120,14 +151,15 @@ impl Cause {
     }
 }
 
-fn status_error(provider: &str, status: u16, message: Option<&str>, quota: Quota, after: &str) -> Error {
+fn status_error(blame: &Blame<'_>, status: u16, message: Option<&str>, quota: Quota, after: &str) -> Error {
+    let provider = blame.provider;
     let quoted = quoted(message);
     let error = match status {
         300..=399 => Error::misconfigured(format!(
             "the model provider {provider} answered {status}, a redirect, which is not followed: check its base URL"
         )),
-        401 | 403 => {
-            Error::misconfigured(format!("the model provider {provider} refused the key ({status}){after}"))
+        _ if matches!(status, 401 | 403) || message.is_some_and(is_about_the_key) => {
+            Error::misconfigured(key_sentence(blame, status, after))
         }
         402 => Error::misconfigured(format!("the model provider {provider} asks for payment (402){quoted}")),
         408 => Error::timeout(format!("the model provider {provider} answered 408 (request timeout){after}")),
@@ -154,6 +186,24 @@ fn status_error(provider: &str, status: u16, message: Option<&str>, quota: Quota
         _ => Error::unexpected(format!("the model provider {provider} answered {status}")),
     };
     error.with("status", status)
+}
+
+/// One provider answers a wrong key as it does any wrong request.
+fn is_about_the_key(message: &str) -> bool {
+    message.starts_with("API key not valid")
+}
+
+fn key_sentence(blame: &Blame<'_>, status: u16, after: &str) -> String {
+    let Blame { provider, key_place, .. } = blame;
+    match key_place {
+        KeyPlace::Unknown => format!("the model provider {provider} refused the key ({status}){after}"),
+        KeyPlace::At(place) => {
+            format!("the model provider {provider} refused the key ({status}){after}: check {place}")
+        }
+        KeyPlace::Nowhere(place) => {
+            format!("the model provider {provider} wants a key ({status}){after}: set {place}")
+        }
+    }
 }
 
 fn time_error(provider: &str, limit: TimeLimit, waited: Duration, after: &str) -> Error {

@@ -7,7 +7,9 @@ mod assemble;
 mod body;
 mod chunk;
 mod client;
+mod endpoint;
 mod error;
+mod manners;
 mod request;
 mod retry_after;
 mod sse;
@@ -15,3 +17,4 @@ mod sse;
 mod tests;
 
 pub use client::{OpenAiClient, OpenAiConfig};
+pub(crate) use error::KeyPlace;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
+use super::manners::Manners;
 use crate::models;
 
 /// Whose server it is, as far as its host tells: some differ from the common wire.
@@ -19,6 +20,8 @@ pub(super) enum Service {
     Anthropic,
     Gemini,
     Mistral,
+    /// Azure, where a model's name is that of its deployment.
+    Azure,
     Other,
 }
 
@@ -39,7 +42,7 @@ impl Service {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
-            Self::Mistral | Self::Other => return wanted,
+            Self::Azure | Self::Mistral | Self::Other => return wanted,
         };
         models::max_output(provider, model).map_or(wanted, |limit| wanted.min(limit))
     }
@@ -53,7 +56,7 @@ impl Service {
             // "4o" and "3.5" are of generations 4 and 3.
             rest[..digits].parse::<u32>().ok()
         });
-        self == Self::OpenAi && (series || generation.is_some_and(|number| number >= 5))
+        matches!(self, Self::OpenAi | Self::Azure) && (series || generation.is_some_and(|number| number >= 5))
     }
 }
 
@@ -132,19 +135,21 @@ enum Kind {
     Function,
 }
 
-/// The bytes of `request`, made once for all attempts.
-pub(super) fn body(request: &ModelRequest, service: Service) -> Result<Bytes> {
+/// The bytes of `request`, made once for all attempts that ask alike.
+pub(super) fn body(request: &ModelRequest, service: Service, manners: Manners) -> Result<Bytes> {
     let model = request.model.as_str();
     let reasoning = service.is_reasoning(model);
+    let completion_tokens = reasoning || service == Service::Azure || manners.counts_completion_tokens();
+    let temperature = request.temperature.filter(|_| !reasoning && !manners.without_temperature());
     let limit = request.max_tokens.map(|wanted| service.max_tokens(model, wanted));
     let streamed = request.delivery == Delivery::Incremental;
     let body = Body {
         model,
         messages: request.messages.iter().map(message).collect(),
         tools: request.tools.iter().map(|spec| tool(spec)).collect(),
-        temperature: request.temperature.filter(|_| !reasoning),
-        max_tokens: limit.filter(|_| !reasoning),
-        max_completion_tokens: limit.filter(|_| reasoning),
+        temperature,
+        max_tokens: limit.filter(|_| !completion_tokens),
+        max_completion_tokens: limit.filter(|_| completion_tokens),
         stream: streamed,
         // Mistral refuses the option, and sends the usage without it.
         stream_options: (streamed && service != Service::Mistral)

@@ -18,7 +18,8 @@ use url::Url;
 use super::{
     assemble::Assembler,
     chunk::Chunk,
-    error::{Cause, Quota, read_message},
+    error::{Blame, Cause, KeyPlace, Quota, read_message},
+    manners::Manners,
     request::{self, Service},
     sse::{Decoder, MAX_EVENT_BYTES},
 };
@@ -28,7 +29,7 @@ fn model(name: &str) -> ModelName {
 }
 
 fn body_of(request: &ModelRequest, service: Service) -> Value {
-    serde_json::from_slice(&request::body(request, service).unwrap()).unwrap()
+    serde_json::from_slice(&request::body(request, service, Manners::default()).unwrap()).unwrap()
 }
 
 #[test]
@@ -306,9 +307,11 @@ fn messages_of_providers_are_short_lines_without_the_key() {
     assert_eq!(read_message(&used_up, None).1, Quota::UsedUp);
 }
 
+const BLAME: Blame<'_> = Blame { provider: "p", key_place: &KeyPlace::Unknown, attempts: 1 };
+
 #[test]
 fn errors_inside_answers_keep_their_kind() {
-    let kind = |error: Value| Cause::reported(&error, None).into_error("p", 1, None).kind();
+    let kind = |error: Value| Cause::reported(&error, None).into_error(&BLAME, None).kind();
     assert_eq!(kind(json!({"code": 429, "message": "slow"})), ErrorKind::RateLimited);
     assert_eq!(kind(json!({"code": "503"})), ErrorKind::Unavailable);
     assert_eq!(

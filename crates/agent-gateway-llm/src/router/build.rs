@@ -3,17 +3,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use agent_gateway_core::{
     Error, Result,
-    config::{ModelConfig, ProviderConfig},
-    secret::Secret,
+    config::{ModelConfig, ProviderApi},
+    ports::model::LanguageModel,
     vars::Vars,
 };
 use url::Url;
 
 use super::{
     Provider, Router,
-    providers::{KNOWN, KeyNeed, KnownProvider, OPENAI, first_set},
+    cooldown::{Cooldown, Rests},
+    native::{Capped, Maker, NativeHttp, NativeProvider},
+    place,
+    providers::{KNOWN, known},
+    source::{BaseFrom, Source, Speakers},
 };
-use crate::{HttpPool, Offline, OpenAiClient, OpenAiConfig, Prices, Retries, Timeouts, offline};
+use crate::{
+    HttpPool, Offline, OpenAiClient, OpenAiConfig, Prices, Retries, Timeouts, offline, openai::KeyPlace,
+};
 
 /// What a router was made of, for the operator's eyes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,11 +53,13 @@ pub enum Credential {
 }
 
 /// Makes a router with limits of its own.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouterBuilder {
     timeouts: Timeouts,
     retries: Retries,
+    cooldown: Cooldown,
+    maker: Option<Maker>,
 }
 
 impl RouterBuilder {
@@ -67,6 +75,22 @@ impl RouterBuilder {
         self
     }
 
+    /// Replaces when a model that fails is given a rest.
+    pub fn cooldown(mut self, cooldown: Cooldown) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// Lets `make` make the models of providers that speak a wire of their own. Without it they are asked over their
+    /// OpenAI-compatible endpoint, where they have one.
+    pub fn native(
+        mut self,
+        make: impl Fn(NativeProvider) -> Result<Arc<dyn LanguageModel>> + Send + Sync + 'static,
+    ) -> Self {
+        self.maker = Some(Maker(Arc::new(make)));
+        self
+    }
+
     /// As [`Router::from_config`].
     ///
     /// # Errors
@@ -77,26 +101,25 @@ impl RouterBuilder {
         let mut summary = RouterSummary::default();
         let mut faults = Vec::new();
         let mut sources = Vec::new();
+        let speakers = if self.maker.is_some() { Speakers::All } else { Speakers::Common };
         for known in KNOWN {
-            sources.push(Source::of(known, config, vars));
+            sources.push(Source::of(known, config, vars, speakers));
         }
-        for (name, own) in config.providers.iter().filter(|(name, _)| !is_known(name)) {
+        for (name, own) in config.providers.iter().filter(|(name, _)| known(name).is_none()) {
             match Source::custom(name, own) {
                 Ok(source) => sources.push(source),
                 Err(fault) => faults.push(fault),
             }
         }
         for source in sources {
-            let (provider, line) = match self.client(&source, &pool) {
-                Ok(client) => source.judge(client),
-                Err(why) if matches!(source.base_from, BaseFrom::Config(_)) => {
-                    faults.push(why);
-                    continue;
+            let (provider, line) = self.provider(&source, &pool);
+            match provider {
+                Provider::Unusable(why) if source.is_configured_wrongly(&line) => faults.push(why),
+                provider => {
+                    providers.insert(source.name, provider);
+                    summary.providers.push(line);
                 }
-                Err(why) => (Provider::Unusable(why), source.summary(String::new())),
-            };
-            providers.insert(source.name, provider);
-            summary.providers.push(line);
+            }
         }
         if !faults.is_empty() {
             return Err(Error::misconfigured(faults.join("; ")).during("model.configure"));
@@ -106,22 +129,89 @@ impl RouterBuilder {
             providers: Arc::new(providers),
             prices: Arc::new(Prices::new(&config.prices)),
             openai_elsewhere: openai_elsewhere(&summary),
+            rests: Arc::new(Rests::new(self.cooldown)),
         };
         Ok((router, summary))
     }
 
-    fn client(&self, source: &Source, pool: &HttpPool) -> Result<OpenAiClient, String> {
-        let config = OpenAiConfig::new(&source.name, &source.base_url);
+    /// The provider, and its line in the summary.
+    fn provider(&self, source: &Source, pool: &HttpPool) -> (Provider, ProviderSummary) {
+        let location = source.base_url.as_ref().map(|url| shown(url)).unwrap_or_default();
+        let line = source.summary(location);
+        let keyless = |variable: &str| {
+            let name = &source.name;
+            format!("the model provider {name} has no key: set {variable}, or model.providers.{name}.api_key")
+        };
+        let provider = match (&source.base_url, &line.credential) {
+            (Err(why), Credential::Missing(variable)) => {
+                Provider::Unusable(format!("{}; {why}", keyless(variable)))
+            }
+            (Err(why), _) => Provider::Unusable(why.clone()),
+            (Ok(_), Credential::Missing(variable)) => Provider::Unusable(keyless(variable)),
+            (Ok(url), Credential::Present | Credential::NotNeeded) => match self.model(source, url, pool) {
+                Ok(model) => Provider::Ready(model),
+                Err(why) => Provider::Unusable(why),
+            },
+        };
+        (provider, line)
+    }
+
+    fn model(&self, source: &Source, url: &str, pool: &HttpPool) -> Result<Arc<dyn LanguageModel>, String> {
+        let made = match (source.api, &self.maker) {
+            (ProviderApi::Openai | ProviderApi::Azure, _) => self.common(source, url, pool),
+            (api, Some(maker)) => (maker.0)(self.native_provider(source, api, url, pool)).map(|model| {
+                let provider = source.name.clone();
+                Arc::new(Capped { provider, model }) as Arc<dyn LanguageModel>
+            }),
+            (api, None) => {
+                return Err(format!(
+                    "the model provider {} speaks {}, which this build cannot: it was made without the feature genai",
+                    source.name,
+                    api.word()
+                ));
+            }
+        };
+        made.map_err(|error| match &source.base_from {
+            BaseFrom::Default => error.message().to_owned(),
+            BaseFrom::Variable(name) => format!("{} (see {name})", error.message()),
+            BaseFrom::Config(key) => format!("{} (see {key})", error.message()),
+        })
+    }
+
+    fn common(&self, source: &Source, url: &str, pool: &HttpPool) -> Result<Arc<dyn LanguageModel>> {
+        let config = OpenAiConfig::new(&source.name, url).key_place(source.key_place.clone());
         let config = config.timeouts(self.timeouts).retries(self.retries);
         let config = match &source.key {
             Some(key) => config.api_key(key.clone()),
             None => config,
         };
-        OpenAiClient::new(config, pool.clone()).map_err(|error| match &source.base_from {
-            BaseFrom::Default => error.message().to_owned(),
-            BaseFrom::Variable(name) => format!("{} (see {name})", error.message()),
-            BaseFrom::Config(key) => format!("{} (see {key})", error.message()),
-        })
+        let config = match source.api {
+            ProviderApi::Azure => config.azure(source.api_version.clone()),
+            _ => config,
+        };
+        Ok(Arc::new(OpenAiClient::new(config, pool.clone())?))
+    }
+
+    fn native_provider(
+        &self,
+        source: &Source,
+        api: ProviderApi,
+        url: &str,
+        pool: &HttpPool,
+    ) -> NativeProvider {
+        NativeProvider {
+            name: source.name.clone(),
+            api,
+            base_url: url.to_owned(),
+            api_key: source.key.clone(),
+            key_place: match &source.key_place {
+                KeyPlace::Unknown => String::new(),
+                KeyPlace::At(place) | KeyPlace::Nowhere(place) => place.clone(),
+            },
+            timeouts: self.timeouts,
+            retries: self.retries,
+            http: NativeHttp { pool: pool.clone(), url: Url::parse(url).ok() },
+        }
     }
 }
 
@@ -144,73 +234,7 @@ impl Router {
     }
 }
 
-/// What one provider's client is made of.
-struct Source {
-    name: String,
-    base_url: String,
-    base_from: BaseFrom,
-    key: Option<Secret>,
-    /// The variable to name when the key is needed.
-    wanted: Option<&'static str>,
-}
-
-/// Who said where a provider is.
-enum BaseFrom {
-    Default,
-    Variable(&'static str),
-    Config(String),
-}
-
 impl Source {
-    fn of(known: &'static KnownProvider, config: &ModelConfig, vars: &dyn Vars) -> Self {
-        let own =
-            std::iter::once(&known.name).chain(known.aliases).find_map(|name| config.providers.get(*name));
-        let (base_from, base_url) = match own.and_then(|own| own.base_url.clone()) {
-            Some(url) => (BaseFrom::Config(format!("model.providers.{}.base_url", known.name)), url),
-            None => match first_set(known.base_vars, vars) {
-                Some((name, url)) => (BaseFrom::Variable(name), url),
-                None => (BaseFrom::Default, known.base_url.to_owned()),
-            },
-        };
-        let base_url = complete(&base_url, known);
-        let key = own.and_then(|own| own.api_key.clone()).filter(|key| !key.is_empty());
-        let key = key.or_else(|| first_set(known.key_vars, vars).map(|(_, key)| Secret::new(key)));
-        let needed = known.key == KeyNeed::Needed && same_host(&base_url, known.base_url);
-        let wanted = if needed { known.key_vars.first().copied() } else { None };
-        Self { name: known.name.to_owned(), base_url, base_from, key, wanted }
-    }
-
-    /// A provider that only the configuration knows, or its fault.
-    fn custom(name: &str, own: &ProviderConfig) -> Result<Self, String> {
-        if name.is_empty() || name.contains('/') || name == offline::NAME {
-            return Err(format!("model.providers.{name}: a provider cannot have this name"));
-        }
-        let base_from = format!("model.providers.{name}.base_url");
-        let Some(base_url) = own.base_url.clone() else {
-            return Err(format!("{base_from} is missing: only well-known providers have one of their own"));
-        };
-        let key = own.api_key.clone().filter(|key| !key.is_empty());
-        Ok(Self {
-            name: name.to_owned(),
-            base_url,
-            base_from: BaseFrom::Config(base_from),
-            key,
-            wanted: None,
-        })
-    }
-
-    fn judge(&self, client: OpenAiClient) -> (Provider, ProviderSummary) {
-        let line = self.summary(client.location().to_owned());
-        let provider = match line.credential {
-            Credential::Missing(variable) => Provider::Unusable(format!(
-                "the model provider {name} has no key: set {variable}, or model.providers.{name}.api_key",
-                name = self.name
-            )),
-            Credential::Present | Credential::NotNeeded => Provider::Ready(Arc::new(client)),
-        };
-        (provider, line)
-    }
-
     fn summary(&self, location: String) -> ProviderSummary {
         let credential = match (&self.key, self.wanted) {
             (Some(_), _) => Credential::Present,
@@ -219,43 +243,26 @@ impl Source {
         };
         ProviderSummary { name: self.name.clone(), location, credential }
     }
+
+    /// Whether the configuration itself is at fault, which stops the start; a missing key does not.
+    fn is_configured_wrongly(&self, line: &ProviderSummary) -> bool {
+        matches!(self.base_from, BaseFrom::Config(_)) && !matches!(line.credential, Credential::Missing(_))
+    }
 }
 
-fn is_known(name: &str) -> bool {
-    KNOWN.iter().any(|known| known.name == name || known.aliases.contains(&name))
-}
-
-fn same_host(url: &str, other: &str) -> bool {
-    let host = |text: &str| Some(Url::parse(text).ok()?.host_str()?.to_owned());
-    host(url) == host(other)
+/// A URL without credentials, query and fragment; empty when it is none.
+fn shown(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return String::new() };
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
 }
 
 /// Where `openai` is, unless it is at home or nowhere.
 fn openai_elsewhere(summary: &RouterSummary) -> Option<String> {
-    let line = summary.providers.iter().find(|line| line.name == OPENAI.name)?;
-    let elsewhere = !line.location.is_empty() && !same_host(&line.location, OPENAI.base_url);
+    let line = summary.providers.iter().find(|line| line.name == "openai")?;
+    let elsewhere = !line.location.is_empty() && !place::is_openai(&line.location);
     elsewhere.then(|| line.location.clone())
-}
-
-/// A base URL as a provider's variable gives it: perhaps without scheme, without port, or without path.
-fn complete(base_url: &str, known: &KnownProvider) -> String {
-    if known.path.is_empty() {
-        return base_url.to_owned();
-    }
-    // Ollama's variable is the address it listens on: `host:port`, or `0.0.0.0` for all.
-    let bare = !base_url.contains("://");
-    let with_scheme = if bare { format!("http://{base_url}") } else { base_url.to_owned() };
-    let Ok(mut url) = Url::parse(&with_scheme) else { return base_url.to_owned() };
-    if known.name == "ollama" {
-        if bare && url.port().is_none() {
-            let _ = url.set_port(Some(11_434));
-        }
-        if matches!(url.host_str(), Some("0.0.0.0" | "[::]")) {
-            let _ = url.set_host(Some("127.0.0.1"));
-        }
-    }
-    if url.path() == "/" {
-        url.set_path(known.path);
-    }
-    url.into()
 }

@@ -1,7 +1,11 @@
 //! Picks the provider by the model's name, in LiteLLM's form `provider/model` or as a bare well-known name.
 mod build;
+mod cooldown;
 mod name;
+mod native;
+mod place;
 mod providers;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +18,14 @@ use agent_gateway_core::{
     ports::model::{LanguageModel, ModelEvent, ModelRequest},
 };
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream, stream::BoxStream};
 
 pub use build::{Credential, ProviderSummary, RouterBuilder, RouterSummary};
+pub use cooldown::Cooldown;
+pub use native::{NativeHttp, NativeProvider};
 pub use providers::provider_variable;
+
+use cooldown::{Permit, Rests};
 
 use crate::Prices;
 
@@ -31,6 +39,8 @@ pub struct Router {
     prices: Arc<Prices>,
     /// Where `openai` is when it is not at home: a model without a provider was probably meant for that server.
     openai_elsewhere: Option<String>,
+    /// Who failed too often of late.
+    rests: Arc<Rests>,
 }
 
 /// A provider that can be asked, or why it cannot.
@@ -98,7 +108,31 @@ impl LanguageModel for Router {
     async fn stream(&self, mut request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
         let route = self.route(&request.model)?;
         let provider = self.provider(&route).map_err(|error| error.with("model", &request.model))?.clone();
+        let permit = self.rests.ask(route.provider, &route.model)?;
         request.model = route.model;
-        provider.stream(request).await
+        match provider.stream(request).await {
+            Ok(events) => Ok(watched(events, permit)),
+            Err(error) => {
+                permit.failed(&error);
+                Err(error)
+            }
+        }
     }
+}
+
+/// The same events; how they end is told.
+fn watched(
+    events: BoxStream<'static, Result<ModelEvent>>,
+    permit: Permit,
+) -> BoxStream<'static, Result<ModelEvent>> {
+    stream::unfold((events, Some(permit)), |(mut events, mut permit)| async move {
+        let event = events.next().await?;
+        match &event {
+            Ok(ModelEvent::Finished { .. }) => permit.take().into_iter().for_each(Permit::succeeded),
+            Ok(_) => {}
+            Err(error) => permit.take().into_iter().for_each(|permit| permit.failed(error)),
+        }
+        Some((event, (events, permit)))
+    })
+    .boxed()
 }

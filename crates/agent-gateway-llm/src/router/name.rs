@@ -1,7 +1,7 @@
 //! From a model's name to its provider.
 use agent_gateway_core::{Error, Result, id::ModelName};
 
-use super::{Route, Router, providers::KNOWN};
+use super::{Route, Router, providers};
 use crate::offline;
 
 impl Router {
@@ -22,16 +22,13 @@ impl Router {
 
     /// The provider of that name or alias, as this router has it.
     fn known(&self, prefix: &str) -> Option<&str> {
-        let alias = || KNOWN.iter().find(|known| known.aliases.contains(&prefix)).map(|known| known.name);
+        let alias = || providers::known(prefix).map(|known| known.name);
         let found = self.providers.get_key_value(prefix).or_else(|| self.providers.get_key_value(alias()?));
         found.map(|(name, _)| name.as_str())
     }
 
     fn leads_nowhere(&self, model: &ModelName) -> Error {
-        let hint = match model.as_str().split_once('/') {
-            Some(("azure" | "azure_ai", _)) => "azure is not supported yet".to_owned(),
-            other => self.hint(model, other),
-        };
+        let hint = self.hint(model, model.as_str().split_once('/'));
         let names: Vec<_> = self.providers.keys().map(String::as_str).collect();
         let names = names.join(", ");
         Error::misconfigured(format!(
@@ -51,20 +48,33 @@ impl Router {
     }
 }
 
-/// The provider of a well-known name that stands alone.
+/// The series of models that stand alone, by how their names begin.
+const SERIES: &[(&str, &str)] = &[
+    ("gpt-", "openai"),
+    ("chatgpt-", "openai"),
+    ("ft:gpt-", "openai"),
+    ("claude-", "anthropic"),
+    ("gemini-", "gemini"),
+    ("mistral-", "mistral"),
+    ("ministral-", "mistral"),
+    ("magistral-", "mistral"),
+    ("codestral-", "mistral"),
+    ("devstral-", "mistral"),
+    ("command-", "cohere"),
+    ("deepseek-", "deepseek"),
+    ("grok-", "xai"),
+];
+
+/// The provider of a well-known name that stands alone. Series whose weights anybody may serve, such as llama or qwen, lead
+/// nowhere.
 fn bare_provider(model: &str) -> Option<&'static str> {
-    let series =
+    let is =
         |name: &str| model.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-    let begins = |names: &[&str]| names.iter().any(|name| model.starts_with(name));
     if model == offline::NAME {
-        Some(offline::NAME)
-    } else if begins(&["gpt-", "chatgpt-", "ft:gpt-"]) || ["o1", "o3", "o4"].into_iter().any(series) {
-        Some("openai")
-    } else if begins(&["claude-"]) {
-        Some("anthropic")
-    } else if begins(&["gemini-"]) {
-        Some("gemini")
-    } else {
-        None
+        return Some(offline::NAME);
     }
+    if ["o1", "o3", "o4"].into_iter().any(is) {
+        return Some("openai");
+    }
+    SERIES.iter().find(|(begin, _)| model.starts_with(begin)).map(|(_, provider)| *provider)
 }

@@ -30,6 +30,21 @@ async fn the_same_request_runs_once_and_is_answered_alike() {
 }
 
 #[tokio::test]
+async fn a_caller_whose_line_broke_comes_back_for_the_answer() {
+    let world = World::helper([Reply::text("slow").after(std::time::Duration::from_millis(50))]).await;
+    let executions = world.gateway.executions();
+    let mut broken = Box::pin(executions.submit(keyed(request("helper", "hello"))));
+    tokio::select! {
+        _ = &mut broken => panic!("it answered too early"),
+        () = world.model.wait_for_requests(1) => {}
+    }
+    drop(broken);
+    let done = world.finish(keyed(request("helper", "hello"))).await;
+    assert_eq!(done.outcome.raw_text, "slow");
+    assert_eq!(world.model.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn requests_of_the_same_moment_run_once() {
     let world = World::helper([Reply::text("once")]).await;
     let (one, two) = tokio::join!(

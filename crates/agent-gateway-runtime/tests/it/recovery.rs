@@ -14,9 +14,10 @@ use agent_gateway_core::{
         persistence::{Conversation, PersistenceBackend},
     },
 };
+use agent_gateway_runtime::Watched;
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 
-use crate::world::{World, all, text, user};
+use crate::world::{World, all, text, user, watch};
 
 /// What a process left behind that was killed.
 struct Left {
@@ -79,8 +80,9 @@ async fn a_stream_that_was_cut_off_is_said_anew_to_those_who_come_back() {
     // The client had seen more than was stored.
     let seen = EventId { execution: id.clone(), place: Place { after: Cursor(0), part: 12 } };
     let ann = user("ann", &[]);
-    let (_, events) = executions.events(&id, &ann, Some(&seen)).await.unwrap().unwrap();
-    let events = all(events).await;
+    let watched = executions.events(&id, &ann, Some(&seen)).await.unwrap().unwrap();
+    let Watched::Telling(_, events) = watched else { panic!("nothing is told: {watched:?}") };
+    let events = all(*events).await;
     assert!(matches!(events[0].event, ExecutionEvent::Reset { keep: Place::START, .. }), "{events:?}");
     assert_eq!(text(&events), "a whole answer");
     assert!(matches!(events.last(), Some(Event { event: ExecutionEvent::Finished(_), .. })));
@@ -102,8 +104,7 @@ async fn a_call_that_may_have_happened_ends_the_run_with_an_error_event() {
     left.events = vec![LogEvent::ToolStarted { call_id: "c".into(), name: "pay".into() }];
     let (world, id) = restarted(&left, []).await;
     let executions = world.gateway.executions();
-    let (_, events) = executions.events(&id, &user("ann", &[]), None).await.unwrap().unwrap();
-    let events = all(events).await;
+    let events = all(watch(&executions, &id).await).await;
     let [.., Event { event: ExecutionEvent::Failed { message }, .. }, _] = events.as_slice() else {
         panic!("{events:?}")
     };

@@ -8,10 +8,10 @@ use agent_gateway_core::{
     },
     id::ExecutionId,
 };
-use agent_gateway_runtime::Refusal;
+use agent_gateway_runtime::{Refusal, Watched};
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 
-use crate::world::{World, all, request, text, user};
+use crate::world::{World, all, request, text, user, watch};
 
 fn names(events: &[Event]) -> Vec<&'static str> {
     let name = |event: &Event| match &event.event {
@@ -29,8 +29,10 @@ fn names(events: &[Event]) -> Vec<&'static str> {
 
 async fn behind(world: &World, id: &ExecutionId, place: Place) -> Result<Vec<Event>, Refusal> {
     let seen = EventId { execution: id.clone(), place };
-    let found = world.gateway.executions().events(id, &user("ann", &[]), Some(&seen)).await?;
-    Ok(all(found.unwrap().1).await)
+    match world.gateway.executions().events(id, &user("ann", &[]), Some(&seen)).await?.unwrap() {
+        Watched::Telling(_, events) => Ok(all(*events).await),
+        Watched::Told(_) => Ok(Vec::new()),
+    }
 }
 
 #[tokio::test]
@@ -80,7 +82,7 @@ async fn a_client_that_leaves_cancels_its_run_unless_it_detaches() {
     world.model.wait_for_requests(2).await;
     drop(stays);
     let executions = world.gateway.executions();
-    let (_, mut events) = executions.events(&id, &user("ann", &[]), None).await.unwrap().unwrap();
+    let mut events = watch(&executions, &id).await;
     let mut seen = Vec::new();
     while text(&seen) != "so far" {
         seen.extend(events.next().await.unwrap().unwrap());
@@ -136,7 +138,7 @@ async fn a_queued_run_can_be_watched_from_its_beginning_to_its_end() {
         other => panic!("{other:?}"),
     };
     let executions = world.gateway.executions();
-    let (_, events) = executions.events(&queued, &user("ann", &[]), None).await.unwrap().unwrap();
+    let events = watch(&executions, &queued).await;
     let events = all(events).await;
     assert_eq!((names(&events)[0], text(&events).as_str()), ("started", "one two"));
     let Some(Event { event: ExecutionEvent::Finished(outcome), .. }) = events.last() else {
@@ -150,9 +152,7 @@ async fn another_process_sees_a_run_through_the_store() {
     let world = World::helper([Reply::text("first half").then_hang()]).await;
     let streaming = world.stream(request("helper", "hello").thread(Thread::New)).await;
     let other = world.with_model(Arc::new(ScriptedModel::new([]))).await;
-    let ann = user("ann", &[]);
-    let (_, mut events) =
-        other.executions().events(&streaming.execution_id, &ann, None).await.unwrap().unwrap();
+    let mut events = watch(&other.executions(), &streaming.execution_id).await;
     let mut seen = Vec::new();
     while text(&seen) != "first half" {
         seen.extend(events.next().await.unwrap().unwrap());

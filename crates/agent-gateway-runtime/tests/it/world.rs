@@ -22,7 +22,8 @@ use agent_gateway_core::{
     tool::ToolDefinition,
 };
 use agent_gateway_runtime::{
-    Authenticator, Completed, Events, Gateway, Limits, Ports, Recipe, Refusal, Snapshot, Streaming, Submitted,
+    Authenticator, Completed, Events, Executions, Gateway, Limits, Ports, Recipe, Refusal, Snapshot,
+    Streaming, Submitted, Watched,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -81,6 +82,14 @@ pub(crate) async fn all(mut events: Events) -> Vec<Event> {
         all.extend(batch);
     }
     all
+}
+
+/// What happens in an execution of Ann's, from its beginning.
+pub(crate) async fn watch(executions: &Executions, id: &ExecutionId) -> Events {
+    match executions.events(id, &user("ann", &[]), None).await.unwrap().unwrap() {
+        Watched::Telling(_, events) => *events,
+        told => panic!("everything is told: {told:?}"),
+    }
 }
 
 /// The text that a stream tells.

@@ -24,6 +24,7 @@ pub(super) enum Content {
     Failure { message: String },
     Bytes(Vec<u8>),
     Events(Vec<String>),
+    Pieces { content_type: &'static str, pieces: Vec<Vec<u8>> },
     Nothing,
 }
 
@@ -97,6 +98,12 @@ impl Reply {
         Self::of(200, Content::Events(payloads)).streamed()
     }
 
+    /// Exactly these pieces of a body under `content_type`, for wires that are not the OpenAI-compatible one.
+    pub fn pieces<P: Into<Vec<u8>>>(content_type: &'static str, pieces: impl IntoIterator<Item = P>) -> Self {
+        let pieces = pieces.into_iter().map(Into::into).collect();
+        Self::of(200, Content::Pieces { content_type, pieces })
+    }
+
     /// A text whose connection is cut after `chunks` pieces of the body.
     pub fn cut_after(chunks: usize) -> Self {
         Self::text("this answer never comes to its end because its connection is cut").cut(chunks)
@@ -123,7 +130,7 @@ impl Reply {
     pub fn message(mut self, message: impl Into<String>) -> Self {
         match &mut self.content {
             Content::Answer { text, .. } | Content::Failure { message: text } => *text = message.into(),
-            Content::Bytes(_) | Content::Events(_) | Content::Nothing => {}
+            Content::Bytes(_) | Content::Events(_) | Content::Pieces { .. } | Content::Nothing => {}
         }
         self
     }
@@ -167,6 +174,14 @@ impl Reply {
     /// Cuts the connection after this many pieces of the body. An answer in one piece counts as four.
     pub fn cut(mut self, chunks: usize) -> Self {
         self.end = End::CutAfter(chunks);
+        self
+    }
+
+    /// Ends the body in good order after this many of its [`pieces`](Self::pieces).
+    pub fn shortened(mut self, count: usize) -> Self {
+        if let Content::Pieces { pieces, .. } = &mut self.content {
+            pieces.truncate(count);
+        }
         self
     }
 

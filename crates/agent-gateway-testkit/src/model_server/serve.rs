@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
-    Recorded, Shared,
+    Paths, Recorded, Shared,
     reply::{Content, End, Reply},
     wire,
 };
@@ -69,12 +69,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Ok(body) => body.to_bytes(),
         Err(_) => return Ok(respond(&Reply::status(413), &Value::Null, 0, watch)),
     };
-    if head.method != Method::POST || !head.uri.path().ends_with("/chat/completions") {
+    let served = shared.script().paths == Paths::Any || head.uri.path().ends_with("/chat/completions");
+    if head.method != Method::POST || !served {
         return Ok(respond(&Reply::status(404), &Value::Null, 0, watch));
     }
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let recorded = Recorded {
         path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };

@@ -33,6 +33,9 @@ pub(super) fn render(reply: &Reply, request: &Value, number: usize) -> (&'static
             let done = "[DONE]".to_owned();
             (EVENTS, payloads.iter().chain([&done]).map(event).collect())
         }
+        Content::Pieces { content_type, pieces } => {
+            (content_type, pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect())
+        }
         Content::Nothing => (content_type, Vec::new()),
     }
 }

@@ -98,6 +98,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         a_refused_finish_says_nothing,
         a_conversation_that_is_gone_stops_no_finish,
         of_many_finishers_one_is_heard,
+        an_end_and_its_words_are_seen_together,
         turns_that_end_together_keep_apart,
     ],
     presence: [

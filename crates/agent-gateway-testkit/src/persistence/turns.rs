@@ -244,6 +244,46 @@ pub async fn of_many_finishers_one_is_heard(fixture: &impl Fixture<dyn Persisten
     Ok(())
 }
 
+/// Whoever sees the end of a turn sees what was said in it, and the other way round.
+pub async fn an_end_and_its_words_are_seen_together(
+    fixture: &impl Fixture<dyn PersistenceBackend>,
+) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    for number in 0..20 {
+        let talk = begun(&*store, number).await?;
+        let turn = stored(&*store, turn_in(&talk)?).await?;
+        let mut readers = JoinSet::new();
+        for end_first in [true, false] {
+            let (store, talk, id) = (Arc::clone(&store), talk.clone(), turn.id.clone());
+            readers.spawn(async move {
+                loop {
+                    let (ended, said) = if end_first {
+                        let ended = now(&*store, &id).await?.status.is_final();
+                        (ended, !messages(&*store, &talk).await?.is_empty())
+                    } else {
+                        let said = !messages(&*store, &talk).await?.is_empty();
+                        (now(&*store, &id).await?.status.is_final(), said)
+                    };
+                    let (first, second) = if end_first { (ended, said) } else { (said, ended) };
+                    ensure!(
+                        second || !first,
+                        "the end was seen first: {end_first}, and the other was not there"
+                    );
+                    if first {
+                        return CaseResult::Ok(());
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        store.executions().advance(&turn.id, Fence(1), &finish_saying(&[Message::user("hello")], 9)?).await?;
+        while let Some(reader) = readers.join_next().await {
+            reader.map_err(|error| broken(error.to_string()))??;
+        }
+    }
+    Ok(())
+}
+
 /// Many conversations that grow at the same time keep apart.
 pub async fn turns_that_end_together_keep_apart(
     fixture: &impl Fixture<dyn PersistenceBackend>,

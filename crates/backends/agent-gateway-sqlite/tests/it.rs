@@ -7,8 +7,10 @@ mod it {
     mod crash;
     mod limits;
     mod opening;
+    mod plans;
     mod raw;
     mod sample;
     mod steps;
+    mod upgrade;
     mod writer;
 }

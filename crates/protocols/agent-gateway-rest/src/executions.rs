@@ -59,6 +59,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .header("Last-Event-ID", "The last event that was seen, to get the rest")
         .query::<String>("last_event_id", "The same, for clients that cannot set headers")
         .streams(stream::EVENTS)
+        .empty(204, "The run has ended, and the last event was seen")
         .fails(400, "`invalid_event_id`, `event_id_ahead`, `event_id_mismatch`")
         .fails(404, "`execution_not_found`");
     let stop = Operation::new("cancel_execution", Tag::Executions, "Stop a run")
@@ -139,8 +140,7 @@ async fn events(
         None => event_id(fields.text("last_event_id"))?,
     };
     let found = executions.events(&id, &caller, seen.as_ref()).await?;
-    let (execution, events) = found.ok_or_else(|| not_found(id.as_str()))?;
-    Ok(stream::answer(events, execution.session_id))
+    Ok(stream::watched(found.ok_or_else(|| not_found(id.as_str()))?))
 }
 
 async fn workflow(

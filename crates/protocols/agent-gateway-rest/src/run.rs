@@ -39,11 +39,8 @@ impl RunHeaders {
         agent: &AgentId,
     ) -> Result<Option<Response>, ApiError> {
         let Some(seen) = &self.seen else { return Ok(None) };
-        let found = executions.events(&seen.execution, caller, Some(seen)).await?;
-        match found {
-            Some((execution, events)) if execution.agent_id == *agent => {
-                Ok(Some(stream::answer(events, execution.session_id)))
-            }
+        match executions.events(&seen.execution, caller, Some(seen)).await? {
+            Some(watched) if watched.execution().agent_id == *agent => Ok(Some(stream::watched(watched))),
             _ => Err(Refusal::EventIdForeign.into()),
         }
     }

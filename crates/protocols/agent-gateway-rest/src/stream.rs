@@ -4,8 +4,11 @@ use agent_gateway_core::{
     id::{ConversationId, ExecutionId},
 };
 use agent_gateway_http::{FrameSource, Frames, sse};
-use agent_gateway_runtime::Events;
-use axum::response::Response;
+use agent_gateway_runtime::{Events, Watched};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +21,14 @@ pub(crate) const EVENTS: &str = "Server-sent events, each with an id: `session` 
     `reason`: the tokens behind the event with the id `keep` are void and come anew), `error` (`message`), and `done` \
     (`status`, `usage`, and `turn_count` in a session) at the end. A client that comes back with `Last-Event-ID` gets what it \
     missed.";
+
+/// Answers somebody who watches a run. Who has seen everything gets no content, which tells browsers not to come back.
+pub(crate) fn watched(watched: Watched) -> Response {
+    match watched {
+        Watched::Telling(execution, events) => answer(*events, execution.session_id),
+        Watched::Told(_) => StatusCode::NO_CONTENT.into_response(),
+    }
+}
 
 /// Answers with the events of a run.
 pub(crate) fn answer(events: Events, session: Option<ConversationId>) -> Response {

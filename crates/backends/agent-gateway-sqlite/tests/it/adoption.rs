@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{
     raw,
-    sample::{at, everyone, finish, running},
+    sample::{at, everyone, finish, finish_saying, running, turn_in},
 };
 
 /// Tables as the reference leaves them: other types, JSON `null` for what is absent, instants with and without decimals,
@@ -37,6 +37,10 @@ const REFERENCE: &[&str] = &[
      '2025-03-01 10:00:00.250000', '2025-03-01 10:00:02.000000', '2025-03-01 10:00:00', 'ann', NULL, NULL, 0)",
     "INSERT INTO executions VALUES ('old-2', 'helper', 'queued', 'later', '{\"b\": 1, \"a\": 2}', 'null', 'null', NULL, \
      'null', 's-1', NULL, NULL, NULL, NULL, '2025-03-01 10:00:00.500000', NULL, NULL, NULL, 0)",
+    // Nobody ever ended these.
+    "INSERT INTO executions (id, agent_id, status, message, session_id, created_at) VALUES \
+     ('stale-1', 'helper', 'running', 'stale', 'sess_1', '2025-02-01 10:00:00'), \
+     ('stale-2', 'helper', 'running', 'stale', 'sess_1', '2025-02-01 10:00:01')",
     "CREATE TABLE execution_steps (id INTEGER NOT NULL PRIMARY KEY, execution_id VARCHAR NOT NULL, \
      step_type VARCHAR NOT NULL, sequence INTEGER NOT NULL, data JSON, duration_ms INTEGER DEFAULT 0, \
      created_at DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL, FOREIGN KEY(execution_id) REFERENCES executions (id))",
@@ -122,7 +126,7 @@ async fn its_executions_are_read_and_go_on() {
         let Some(next) = found.next else { break };
         page = PageRequest::first(1).after(next);
     }
-    assert_eq!(shown, ["new", "later", "hello"]);
+    assert_eq!(shown, ["new", "later", "hello", "stale", "stale"]);
     assert_eq!(raw::texts(&path, "SELECT count(*) FROM execution_steps").await, ["1"]);
     assert_eq!(raw::texts(&path, "SELECT version_num FROM alembic_version").await, ["013"]);
 }
@@ -138,10 +142,31 @@ async fn its_conversations_go_on_behind_their_last_message() {
         said,
         [(1, Message::user("hello")), (2, Message::assistant("hi")), (3, Message::user("more"))]
     );
+    let talk = conversations.get(&id, &everyone()).await.unwrap().unwrap();
+    assert_eq!((talk.message_count, talk.turn_count), (3, 2));
     assert_eq!(conversations.append(&id, 3, &[Message::assistant("of course")], at(0)).await.unwrap(), 4);
     let page = PageRequest::first(10);
     let list = conversations.list(&ConversationQuery::default(), &everyone(), page).await.unwrap();
     assert_eq!((list.items[0].message_count, list.items[0].updated_at), (4, at(0)));
+}
+
+/// What the reference left running stops no turn, and whoever ends it ends it like any other.
+#[tokio::test]
+async fn its_stale_runs_stop_no_conversation() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = adopted(&directory.path().join("agent_gateway.db")).await;
+    let (executions, id) = (store.executions(), ConversationId::new("sess_1").unwrap());
+    assert_eq!(executions.orphans(at(0), 10).await.unwrap(), [], "they are no process's");
+    executions.create(&turn_in(&id)).await.unwrap();
+    assert_eq!(executions.create(&turn_in(&id)).await.unwrap_err().kind(), ErrorKind::Conflict);
+    for stale in ["stale-1", "stale-2"] {
+        let end = finish_saying("done", vec![Message::user("late"), Message::assistant("well")]);
+        let ended = executions.advance(&ExecutionId::new(stale).unwrap(), Fence::NONE, &end).await.unwrap();
+        assert_eq!(ended, Advanced::Applied);
+    }
+    let talk = store.conversations().get(&id, &everyone()).await.unwrap().unwrap();
+    assert_eq!((talk.message_count, talk.turn_count), (7, 4));
+    assert_eq!(executions.create(&turn_in(&id)).await.unwrap_err().kind(), ErrorKind::Conflict);
 }
 
 #[tokio::test]

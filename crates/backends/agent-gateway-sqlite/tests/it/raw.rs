@@ -30,3 +30,12 @@ pub(super) async fn texts(path: &Path, query: &str) -> Vec<String> {
         .map(|row| row.try_get_unchecked::<Option<String>, _>(0).unwrap().unwrap_or_default())
         .collect()
 }
+
+/// How SQLite would run a statement, step by step.
+pub(super) async fn plan(path: &Path, statement: &str) -> Vec<String> {
+    let mut connection = connect(path).await;
+    let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows = sqlx::query(text).fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}

@@ -2,11 +2,11 @@
 use agent_gateway_core::{
     Timestamp,
     execution::{
-        Cursor, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome, StopReason,
-        Transition, Usage,
+        Cursor, DraftPiece, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome,
+        StopReason, Transition, Usage,
     },
-    id::{AgentId, ExecutionId, ModelName},
-    message::TokenUsage,
+    id::{AgentId, ConversationId, ExecutionId, ModelName},
+    message::{Message, TokenUsage},
     principal::{Principal, Visibility},
 };
 
@@ -27,6 +27,17 @@ pub(super) fn running(message: &str) -> Execution {
     execution
 }
 
+/// A running execution in this conversation.
+pub(super) fn turn_in(conversation: &ConversationId) -> Execution {
+    let mut execution = running("hello");
+    execution.session_id = Some(conversation.clone());
+    execution
+}
+
+pub(super) fn piece(after: u64, offset: u64, text: &str) -> DraftPiece {
+    DraftPiece { after: Cursor(after), offset, text: text.into() }
+}
+
 pub(super) fn turn(text: &str) -> ModelTurn {
     ModelTurn {
         model: ModelName::new("openai/gpt-5-mini").unwrap(),
@@ -45,7 +56,12 @@ pub(super) fn log(events: impl IntoIterator<Item = LogEvent>) -> Vec<LogEntry> {
 
 /// The end of a run with one model turn.
 pub(super) fn finish(text: &str) -> Transition {
+    finish_saying(text, Vec::new())
+}
+
+/// The same, with what it adds to its conversation.
+pub(super) fn finish_saying(text: &str, said: Vec<Message>) -> Transition {
     let outcome = Outcome::new(StopReason::Completed, text, Usage::default());
     let entries = log([LogEvent::ModelTurn(turn(text)), LogEvent::Finished(outcome.clone())]);
-    Transition::Finish { outcome: Box::new(outcome), entries, said: Vec::new(), at: at(2) }
+    Transition::Finish { outcome: Box::new(outcome), entries, said, at: at(2) }
 }

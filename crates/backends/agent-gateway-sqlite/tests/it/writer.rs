@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     ErrorKind,
-    execution::{Advanced, Cursor, ExecutionStatus, Fence, Fingerprint, Idempotency},
-    id::IdempotencyKey,
-    ports::persistence::PersistenceBackend,
+    execution::{Advanced, Cursor, Draft, ExecutionStatus, Fence, Fingerprint, Idempotency, LogEvent},
+    id::{AgentId, ConversationId, IdempotencyKey},
+    message::Message,
+    ports::persistence::{Conversation, PersistenceBackend},
 };
 use agent_gateway_sqlite::{SqliteBackend, SqliteConfig};
 use futures::future::join_all;
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::{
     raw,
-    sample::{everyone, finish, log, running},
+    sample::{at, everyone, finish, finish_saying, log, piece, running, turn, turn_in},
 };
 
 fn same_key() -> Idempotency {
@@ -64,10 +65,7 @@ async fn a_batch_keeps_the_order_of_one_execution() {
     let store = memory().await;
     for _ in 0..20 {
         let execution = running("hello");
-        let entries = log([agent_gateway_core::execution::LogEvent::ToolStarted {
-            call_id: "call_1".into(),
-            name: "search".into(),
-        }]);
+        let entries = log([LogEvent::ToolStarted { call_id: "call_1".into(), name: "search".into() }]);
         let executions = store.executions();
         let end = finish("done");
         let (created, appended, finished, late) = tokio::join!(
@@ -81,6 +79,100 @@ async fn a_batch_keeps_the_order_of_one_execution() {
         assert_eq!(finished.unwrap(), Advanced::Applied);
         assert_eq!(late.unwrap_err().kind(), ErrorKind::Conflict);
     }
+}
+
+/// Of a batch in which every change comes at once, each finds what those before it left.
+#[tokio::test]
+async fn a_batch_keeps_the_order_of_pieces_and_turns() {
+    let store = memory().await;
+    let talk = ConversationId::new("talk").unwrap();
+    let begun = Conversation::new(talk.clone(), AgentId::new("helper").unwrap(), None, at(0));
+    store.conversations().create(&begun).await.unwrap();
+    for round in 1..=20 {
+        let execution = turn_in(&talk);
+        let (id, executions) = (&execution.id, store.executions());
+        let entries = log([LogEvent::ModelTurn(turn("half a turn"))]);
+        let end = finish_saying("done", vec![Message::user("hello"), Message::assistant("hi")]);
+        let (half, a_turn, late) = (piece(0, 0, "half "), piece(0, 0, "half a turn"), piece(0, 11, "!"));
+        let (created, first, more, behind, appended, too_late, finished, over) = tokio::join!(
+            executions.create(&execution),
+            executions.append_draft(id, Fence(1), &half),
+            executions.append_draft(id, Fence(1), &a_turn),
+            executions.append_draft(id, Fence(1), &late),
+            executions.append(id, Fence(1), &entries),
+            executions.append_draft(id, Fence(1), &late),
+            executions.advance(id, Fence(1), &end),
+            executions.append_draft(id, Fence(1), &late),
+        );
+        created.and(first).and(more).and(behind).unwrap();
+        assert_eq!(appended.unwrap(), Cursor(1));
+        too_late.unwrap();
+        assert_eq!(finished.unwrap(), Advanced::Applied);
+        assert_eq!(over.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(executions.draft(id).await.unwrap(), None);
+        let found = store.conversations().get(&talk, &everyone()).await.unwrap().unwrap();
+        assert_eq!((found.message_count, found.turn_count), (2 * round, round));
+    }
+}
+
+/// A piece that is sent again with more behind it adds what is new.
+#[tokio::test]
+async fn a_longer_piece_at_the_same_place_adds_the_rest() {
+    let store = memory().await;
+    let execution = running("hello");
+    let executions = store.executions();
+    executions.create(&execution).await.unwrap();
+    for (offset, text) in [(0, ""), (0, "half "), (0, "half a "), (0, "half "), (7, "turn")] {
+        executions.append_draft(&execution.id, Fence(1), &piece(0, offset, text)).await.unwrap();
+    }
+    let draft = executions.draft(&execution.id).await.unwrap().unwrap();
+    assert_eq!(draft, Draft { after: Cursor::START, text: "half a turn".to_owned() });
+}
+
+/// Two processes begin turns of the same conversations: each has one turn at a time, and all of them come to an end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writers_never_begin_two_turns() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gateway.db");
+    let mut turns = JoinSet::new();
+    for number in 0..20 {
+        let store = SqliteBackend::open(SqliteConfig::file(&path)).await.unwrap();
+        store.prepare().await.unwrap();
+        let talk = ConversationId::new(format!("talk {}", number % 4)).unwrap();
+        let begun = Conversation::new(talk.clone(), AgentId::new("helper").unwrap(), None, at(0));
+        let _ = store.conversations().create(&begun).await;
+        turns.spawn(async move {
+            let turn = turn_in(&talk);
+            while let Err(early) = store.executions().create(&turn).await {
+                assert_eq!(early.kind(), ErrorKind::Conflict, "{early}");
+            }
+            let said = vec![Message::user(turn.id.as_str())];
+            store.executions().advance(&turn.id, Fence(1), &finish_saying("done", said)).await.unwrap();
+        });
+    }
+    while let Some(turn) = turns.join_next().await {
+        turn.unwrap();
+    }
+    let counts = "SELECT turn_count FROM conversations";
+    assert_eq!(raw::texts(&path, counts).await, ["5"; 4]);
+}
+
+/// However many keys are freed, other writes come between.
+#[tokio::test]
+async fn many_keys_are_freed() {
+    let store = memory().await;
+    let executions: Vec<_> = (0..2_500)
+        .map(|number| {
+            let mut execution = running("hello");
+            let key = IdempotencyKey::new(number.to_string()).unwrap();
+            execution.idempotency = Some(Idempotency { key, ..same_key() });
+            execution
+        })
+        .collect();
+    let created = join_all(executions.iter().map(|execution| store.executions().create(execution))).await;
+    created.into_iter().for_each(|created| created.unwrap());
+    assert_eq!(store.executions().forget_keys(at(0)).await.unwrap(), 0);
+    assert_eq!(store.executions().forget_keys(at(1)).await.unwrap(), 2_500);
 }
 
 /// A statement that fails, here by another program's trigger, fails its own caller and nobody else of its batch.

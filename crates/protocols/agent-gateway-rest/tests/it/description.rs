@@ -70,7 +70,10 @@ async fn chapters_and_schemes_are_in_order() {
     let document = world.get("/openapi.json", "").await.ok();
     let tags: Vec<_> =
         document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
-    assert_eq!(tags, ["Health", "Agents", "Executions", "Tools", "Skills", "Admin"]);
+    assert_eq!(
+        tags,
+        ["Health", "Agents", "Chat", "Sessions", "Conversations", "Executions", "Tools", "Skills", "Admin"]
+    );
     assert_eq!(world.gateway.authenticator().schemes(), [AuthScheme::Bearer, AuthScheme::ApiKey]);
     assert_eq!(
         document["components"]["securitySchemes"],
