@@ -2,10 +2,14 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/bad_input.rs"]
 mod bad_input;
+#[path = "it/cable.rs"]
+mod cable;
 #[path = "it/chat.rs"]
 mod chat;
 #[path = "it/chat_prompt.rs"]
 mod chat_prompt;
+#[path = "it/clients.rs"]
+mod clients;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/crash.rs"]

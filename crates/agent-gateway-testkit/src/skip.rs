@@ -15,18 +15,32 @@ pub fn skip(service: &str, test: &str, reason: &str) {
     }
 }
 
+/// Whether this program can be run here.
+#[must_use]
+pub fn has_program(name: &str) -> bool {
+    Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 /// Whether `python3` can be run here.
 #[must_use]
 pub fn has_python() -> bool {
-    Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success())
+    has_program("python3")
+}
+
+/// Ends the test as skipped when a program cannot be run here. Its name is the service's word.
+#[macro_export]
+macro_rules! needs_program {
+    ($program:expr, $test:expr) => {
+        if !$crate::skip::has_program($program) {
+            return $crate::skip::skip($program, $test, concat!($program, " is not on the PATH"));
+        }
+    };
 }
 
 /// Ends the test as skipped when `python3` cannot be run here.
 #[macro_export]
 macro_rules! needs_python {
     ($test:expr) => {
-        if !$crate::skip::has_python() {
-            return $crate::skip::skip("python3", $test, "python3 is not on the PATH");
-        }
+        $crate::needs_program!("python3", $test)
     };
 }

@@ -74,6 +74,13 @@ fn event(frame: &str) -> Option<Event> {
 }
 
 impl Seen {
+    /// The whole events of what a client printed.
+    pub(crate) fn read(printed: &[u8]) -> Self {
+        let printed = std::str::from_utf8(printed).unwrap();
+        let whole = printed.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+        Self(whole.split("\n\n").filter_map(event).collect())
+    }
+
     /// Reads on until there is enough.
     pub(crate) async fn until(&mut self, connection: &mut Connection, enough: impl Fn(&Self) -> bool) {
         while !enough(self) {
