@@ -17,9 +17,9 @@ const MAX_WATCHED: usize = 1024;
 /// When a model is given a rest, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cooldown {
-    /// Calls refused for their rate, one after the other: 5. None: such refusals do not count.
+    /// So many calls refused for their rate are allowed one after the other, one more gives a rest: 5. None: they do not count.
     pub rate_limits: Option<u32>,
-    /// Calls that took too long or found nobody, one after the other: 3. None: such calls do not count.
+    /// The same for calls that took too long, found nobody or met a server error: 3.
     pub failures: Option<u32>,
     /// Failures further apart than this do not belong together: 60 s.
     pub window: Duration,
@@ -130,7 +130,7 @@ impl Rests {
             if kind == ErrorKind::RateLimited { &mut trouble.rate_limits } else { &mut trouble.failures };
         *count = count.saturating_add(1);
         let again = matches!(trouble.state, State::Probing { .. });
-        if again || *count >= limit {
+        if again || *count > limit {
             let asked = match error.retry() {
                 Retry::Later(Some(wait)) => wait.max(Duration::from_secs(1)),
                 _ => self.rules.rest,
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn three_timeouts_or_five_rate_limits_give_a_rest() {
+    async fn three_timeouts_or_five_rate_limits_are_allowed_and_one_more_gives_a_rest() {
         let kinds = [
             (Error::timeout("t"), 3, ErrorKind::Unavailable),
             (Error::unavailable("u"), 3, ErrorKind::Unavailable),
@@ -244,7 +244,7 @@ mod tests {
         ];
         for (error, count, kind) in kinds {
             let rests = rests();
-            for _ in 1..count {
+            for _ in 0..count {
                 fail(&rests, &error);
             }
             assert!(ask(&rests).is_ok());
@@ -293,7 +293,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_call_finds_out_and_decides() {
         let rests = rests();
-        let exhaust = || (0..3).for_each(|_| fail(&rests, &Error::timeout("t")));
+        let exhaust = || (0..4).for_each(|_| fail(&rests, &Error::timeout("t")));
         exhaust();
         pass(59).await;
         assert!(ask(&rests).is_err());
@@ -321,7 +321,7 @@ mod tests {
         for (asked, given) in [(10, 10), (3600, 60), (0, 1)] {
             let rests = rests();
             let error = || Error::rate_limited("r").retry_as(Retry::Later(Some(Duration::from_secs(asked))));
-            (0..5).for_each(|_| fail(&rests, &error()));
+            (0..6).for_each(|_| fail(&rests, &error()));
             let left = ask(&rests).unwrap_err().retry();
             assert_eq!(left, Retry::Later(Some(Duration::from_secs(given))), "{asked}");
         }

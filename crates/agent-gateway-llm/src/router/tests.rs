@@ -333,13 +333,13 @@ async fn a_model_that_fails_is_not_asked_for_a_while() {
         request.delivery = delivery;
         router.complete(request).await.unwrap_err()
     };
-    for delivery in [Delivery::Whole, Delivery::Incremental, Delivery::Incremental] {
+    for delivery in [Delivery::Whole, Delivery::Incremental, Delivery::Incremental, Delivery::Whole] {
         assert_eq!(ask(delivery).await.message(), "cut off");
     }
     let error = ask(Delivery::Whole).await;
     assert!(error.message().contains("m of the model provider weak failed repeatedly"), "{error}");
     assert_eq!(error.retry(), Retry::Later(Some(Duration::from_secs(60))));
-    assert_eq!(failing.0.lock().unwrap().len(), 3);
+    assert_eq!(failing.0.lock().unwrap().len(), 4);
     tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(ask(Delivery::Whole).await.message(), "cut off");
 }
