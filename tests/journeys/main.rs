@@ -4,4 +4,5 @@
 mod build;
 mod embed;
 mod example;
+mod recorded_alike;
 mod world;
