@@ -154,7 +154,7 @@ impl World {
                 check_stream(&events, &self.log(&run.execution_id).await);
                 (run.execution_id, run.session_id)
             }
-            Submitted::Queued(_) => panic!("nobody asked for that"),
+            Submitted::Queued(execution) => unreachable!("nobody asked for that: {execution:?}"),
         }
     }
 

@@ -44,7 +44,7 @@ impl World {
         let path = format!("/v1/executions/{}/events", seen.execution());
         let request = crate::process::client().get(self.server.url(&path));
         let mut whole = Seen::default();
-        whole.to_end(Connection::open(request).await).await;
+        whole.drain(Connection::open(request).await).await;
         let others = |seen: &Seen| -> Vec<Event> {
             seen.0.iter().filter(|event| event.name != "token").cloned().collect()
         };

@@ -185,7 +185,7 @@ async fn clients_of_ten_streams_come_back_after_a_kill_and_miss_nothing() {
     let worker = Path::new("/proc").join(worker);
     until(|| !worker.exists(), "the tool outlives the gateway").await;
     let breaks = streams.iter_mut().zip(connections);
-    join_all(breaks.map(|(stream, connection)| stream.seen.to_end(connection))).await;
+    join_all(breaks.map(|(stream, connection)| stream.seen.drain(connection))).await;
     assert!(streams.iter().all(|stream| stream.seen.count("done") == 0));
 
     restarted.store(true, Ordering::SeqCst);

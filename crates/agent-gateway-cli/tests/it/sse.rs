@@ -90,7 +90,7 @@ impl Seen {
     }
 
     /// Reads on until the answer ends or breaks off.
-    pub(crate) async fn to_end(&mut self, mut connection: Connection) {
+    pub(crate) async fn drain(&mut self, mut connection: Connection) {
         while let Some(events) = connection.next().await {
             self.0.extend(events);
         }
@@ -142,7 +142,7 @@ impl Seen {
         let path = format!("/v1/executions/{}/events", self.execution());
         let request = get(server, &path).header("last-event-id", self.last_id());
         let connection = Connection::open(request).await;
-        self.to_end(connection).await;
+        self.drain(connection).await;
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use agent_gateway_testkit::model_server::{ModelServer, Reply};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::{
     process::{Server, Workspace, answer},
@@ -38,7 +39,7 @@ async fn submit(server: &Server, options: Value) -> String {
 async fn ended(server: &Server, id: &str) -> (String, Value) {
     let events = Connection::open(crate::sse::get(server, &format!("/v1/executions/{id}/events"))).await;
     let mut seen = Seen::default();
-    seen.to_end(events).await;
+    seen.drain(events).await;
     let stored = read(server, &format!("/v1/executions/{id}")).await;
     (stored["status"].as_str().unwrap().to_owned(), stored["result"]["raw_text"].clone())
 }
@@ -67,19 +68,21 @@ async fn a_stop_loses_nothing_that_somebody_may_come_back_for() {
     }
     model.wait_for_requests(3).await;
     // A caller who waits for a run that hangs, and a stream that ends in time.
-    let waiting = tokio::task::spawn(post(&server, INVOKE, &json!({"message": "go"})).send());
+    let mut waiting = JoinSet::new();
+    waiting.spawn(post(&server, INVOKE, &json!({"message": "go"})).send());
     model.wait_for_requests(4).await;
     let slow = Connection::open(post(&server, INVOKE, &streamed("slow"))).await;
     let mut in_time = Seen::default();
     model.wait_for_requests(5).await;
 
     let port = server.port();
-    let (_, ()) = tokio::join!(in_time.to_end(slow), server.stop());
+    let (_, ()) = tokio::join!(in_time.drain(slow), server.stop());
     assert_eq!((in_time.text().as_str(), in_time.status()), ("in time", "completed"));
-    hanging.to_end(connection).await;
+    hanging.drain(connection).await;
     assert_eq!(hanging.count("done"), 0, "{hanging:?}");
     // Whoever waited has an answer or a closed connection, not silence.
-    let waited = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(5), waiting.join_next()).await.unwrap();
+    let waited = waited.unwrap().unwrap();
 
     restarted.store(true, Ordering::SeqCst);
     let server = workspace.serve_with_model_at(port, &model.url());

@@ -38,7 +38,7 @@ async fn a_key_that_the_provider_refuses_is_a_clear_failure_and_stays_secret() {
         answers.push_str(&text);
 
         let mut seen = Seen::default();
-        seen.to_end(Connection::open(post(&server, path, &streamed("hi"))).await).await;
+        seen.drain(Connection::open(post(&server, path, &streamed("hi"))).await).await;
         assert_eq!((seen.names(), seen.status()), (vec!["session", "error", "done"], "error"));
         clear(seen.0[1].data["message"].as_str().unwrap());
         let path = format!("/v1/executions/{}", seen.execution());
