@@ -90,16 +90,17 @@ impl Line {
         }
     }
 
-    /// How much of this passes: all of it, or some bytes of the frame in which the line breaks.
+    /// How much of this passes: all of it, or what comes before the break, with the first bytes of the frame in which it is.
     fn pass(&mut self, told: &[u8]) -> usize {
         let Some(open) = &mut self.open else { return told.len() };
-        let ends = told.windows(2).enumerate().filter(|(_, two)| *two == b"\n\n").map(|(place, _)| place + 2);
-        let ends: Vec<usize> = ends.collect();
-        // Behind the last whole frame, but not without some of the next.
-        match ends.get(open.saturating_sub(1)) {
-            Some(end) if *open > 0 && end + 12 < told.len() => return end + 12,
-            _ => *open = open.saturating_sub(ends.len()),
+        let mut passed = 0;
+        while *open > 0 {
+            let Some(end) = told[passed..].windows(2).position(|two| two == b"\n\n") else {
+                return told.len();
+            };
+            passed += end + 2;
+            *open -= 1;
         }
-        if *open == 0 && ends.is_empty() { told.len().min(12).min(told.len() - 1) } else { told.len() }
+        told.len().min(passed + 12)
     }
 }

@@ -201,6 +201,30 @@ async fn clients_of_ten_streams_come_back_after_a_kill_and_miss_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_comes_back_as_often_as_the_gateway_dies() {
+    let model = ModelServer::start().await;
+    // Nothing is said before the first kill, a little before the second, more before the third.
+    model.reply(silent_after(0, BEFORE)).reply(silent_after(2, BEFORE)).reply(silent_after(5, BEFORE));
+    model.default_reply(Reply::text(AFTER));
+    let workspace = Workspace::new(&[("gateway.yaml", KEYED), ("agents/helper/AGENT.md", "You help.")]);
+    let mut server = workspace.serve_with_model(&model.url());
+    let mut seen = Seen::default();
+    let begin = post(&server, "/v1/agents/helper/chat", &streamed("go"));
+    let mut connection = Connection::open(begin).await;
+    for (number, tokens) in [(1, 0), (2, 2), (3, 7)] {
+        seen.until(&mut connection, |seen| seen.count("session") == 1 && seen.count("token") >= tokens).await;
+        model.wait_for_requests(number).await;
+        server.kill();
+        seen.drain(connection).await;
+        server = workspace.serve_with_model_at(server.port(), &model.url());
+        connection = Connection::open(seen.back(&server)).await;
+    }
+    seen.drain(connection).await;
+    assert_eq!((seen.text().as_str(), seen.status()), (AFTER, "completed"), "{seen:#?}");
+    assert_eq!(seen.count("reset"), 2, "{seen:#?}");
+}
+
 /// Waits until something has happened that tells nobody.
 async fn until(happened: impl Fn() -> bool, otherwise: &str) {
     for _ in 0..500 {

@@ -106,15 +106,14 @@ impl Seen {
 
     /// The text that stands: what a `reset` takes back is dropped.
     pub(crate) fn text(&self) -> String {
-        let mut pieces: Vec<(usize, &str)> = Vec::new();
-        for (place, event) in self.0.iter().enumerate() {
+        let mut pieces: Vec<(&str, &str)> = Vec::new();
+        for event in &self.0 {
             match event.name.as_str() {
-                "token" => pieces.push((place, event.data["content"].as_str().unwrap())),
+                "token" => pieces.push((&event.id, event.data["content"].as_str().unwrap())),
                 "reset" => {
-                    let keep =
-                        self.0.iter().take(place).rposition(|earlier| earlier.id == event.data["keep"]);
-                    let keep = keep.unwrap_or_else(|| panic!("it keeps what was never told: {self:#?}"));
-                    pieces.retain(|(place, _)| *place <= keep);
+                    let keep = event.data["keep"].as_str().unwrap();
+                    let is_void = |id: &str| id.strip_prefix(keep).is_some_and(|part| part.starts_with('.'));
+                    pieces.retain(|(id, _)| !is_void(id));
                 }
                 _ => {}
             }
@@ -137,11 +136,15 @@ impl Seen {
         last.data["status"].as_str().unwrap()
     }
 
-    /// Comes back to the run with the last id that was seen, and reads it to its end.
-    pub(crate) async fn resume(&mut self, server: &Server) {
+    /// Asks for the run behind the last id that was seen.
+    pub(crate) fn back(&self, server: &Server) -> RequestBuilder {
         let path = format!("/v1/executions/{}/events", self.execution());
-        let request = get(server, &path).header("last-event-id", self.last_id());
-        let connection = Connection::open(request).await;
+        get(server, &path).header("last-event-id", self.last_id())
+    }
+
+    /// Comes back to the run, and reads it to its end.
+    pub(crate) async fn resume(&mut self, server: &Server) {
+        let connection = Connection::open(self.back(server)).await;
         self.drain(connection).await;
     }
 }

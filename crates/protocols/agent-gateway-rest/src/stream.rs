@@ -18,7 +18,7 @@ use crate::usage::UsageInfo;
 /// What a stream tells, for the API's description.
 pub(crate) const EVENTS: &str = "Server-sent events, each with an id: `session` (`session_id`, `execution_id`), `token` \
     (`content`), `tool_call` (`name`, `arguments`, `call_id`), `tool_result` (`call_id`, `name`, `output`), `reset` (`keep`, \
-    `reason`: the tokens behind the event with the id `keep` are void and come anew), `error` (`message`), and `done` \
+    `reason`: the tokens whose ids are `keep` with a `.` and a number behind it are void and come anew), `error` (`message`), and `done` \
     (`status`, `usage`, and `turn_count` in a session) at the end. A client that comes back with `Last-Event-ID` gets what it \
     missed.";
 

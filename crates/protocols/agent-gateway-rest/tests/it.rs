@@ -1,5 +1,5 @@
 //! The REST API over a real gateway with in-process backends.
-#![expect(clippy::unwrap_used, reason = "the helpers of tests fail like tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "the helpers of tests fail like tests")]
 #![expect(clippy::disallowed_methods, reason = "tests end with their tasks, which need no draining")]
 
 #[path = "it/access.rs"]

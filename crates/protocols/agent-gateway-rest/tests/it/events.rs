@@ -61,7 +61,8 @@ pub(crate) async fn first(response: &mut Response, count: usize) -> Vec<Event> {
         if found.len() >= count {
             return found;
         }
-        let frame = response.body_mut().frame().await.expect("the stream ended early").unwrap();
+        let frame = response.body_mut().frame().await;
+        let frame = frame.unwrap_or_else(|| panic!("the stream ended early: {text}")).unwrap();
         text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
     }
 }

@@ -114,7 +114,7 @@ async fn ids_that_are_none_are_refused_before_anything_runs() {
         ":",
         ":1",
         "no such id",
-        &format!("{id}"),
+        &id,
         &format!("{id}:"),
         &format!("{id}:x"),
         &format!("{id}:1."),
