@@ -7,6 +7,7 @@ use agent_gateway_core::{
     ports::model::Delivery,
 };
 use agent_gateway_engine::{AgentPlan, Past};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     gateway::Shared,
@@ -27,6 +28,8 @@ pub(crate) struct Attempt {
     pub(crate) past: Past,
     /// Where the log of earlier attempts ends.
     pub(crate) last: Cursor,
+    /// Fires once the execution is stored. Until then nothing is recorded, and nothing with an effect happens.
+    pub(crate) stored: CancellationToken,
 }
 
 /// Whether an execution that nobody runs is run.
@@ -35,13 +38,18 @@ pub(crate) enum Verdict {
     /// It is, by this attempt, once its start is stored.
     Run(Box<Attempt>),
     /// It ends like this.
-    End(Outcome),
+    End(Box<Outcome>),
 }
 
 impl Attempt {
     /// The first attempt.
-    pub(crate) fn first(plan: Arc<AgentPlan>, execution: Execution, scene: Scene) -> Self {
-        Self { plan, execution, scene, past: Past::default(), last: Cursor::START }
+    pub(crate) fn first(
+        plan: Arc<AgentPlan>,
+        execution: Execution,
+        scene: Scene,
+        stored: CancellationToken,
+    ) -> Self {
+        Self { plan, execution, scene, past: Past::default(), last: Cursor::START, stored }
     }
 
     /// Whether something happened before this attempt.
@@ -59,7 +67,7 @@ pub(crate) fn is_awaited(execution: &Execution) -> bool {
 
 /// Judges an execution that nobody runs.
 pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdict> {
-    let end = |sentence: &str| Ok(Verdict::End(failed(sentence)));
+    let end = |sentence: &str| Ok(Verdict::End(Box::new(failed(sentence))));
     let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
         return end("the agent of this execution is no longer served");
     };
@@ -79,7 +87,11 @@ pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdi
         }
     };
     match Scene::reopen(&shared.ports, &execution, shared.limits.max_history).await? {
-        Some(scene) => Ok(Verdict::Run(Box::new(Attempt { plan, execution, scene, past, last }))),
+        Some(scene) => {
+            let stored = CancellationToken::new();
+            stored.cancel();
+            Ok(Verdict::Run(Box::new(Attempt { plan, execution, scene, past, last, stored })))
+        }
         None => end("the session of this execution was deleted"),
     }
 }

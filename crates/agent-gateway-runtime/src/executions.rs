@@ -1,11 +1,11 @@
 //! What protocols do with executions. `submit` is the only entrance.
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
     execution::{
         Advanced, Cursor, Departure, EventId, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus,
-        Outcome, Reading, StopReason, Thread, Usage,
+        Outcome, Reading, StopReason, Usage,
     },
     id::{AgentId, ConversationId, ExecutionId},
     page::{MAX_PAGE, Page, PageRequest},
@@ -23,12 +23,11 @@ use tracing::info_span;
 use crate::{
     Events, Refusal,
     admit::{Admitted, Placement, admit},
-    attempt::Attempt,
+    begin::Beginning,
     events::{Bond, Tie},
     gateway::{Alive, Shared},
     idempotency,
     live::Live,
-    run::run,
     scene::Scene,
     unrun::{end_unrun, failed},
 };
@@ -106,11 +105,6 @@ pub enum CancelOutcome {
     /// There is none that the caller may see.
     NotFound,
 }
-
-/// How long a turn waits for another one of its conversation that another process runs.
-const TURN_WAIT: Duration = Duration::from_secs(60);
-/// How often it looks.
-const TURN_PAUSE: Duration = Duration::from_millis(250);
 
 impl Executions {
     /// Runs a request, or queues it: admit, resolve, record, place.
@@ -198,15 +192,14 @@ impl Executions {
         let seat = self.shared.running.wait(&execution.id).ok_or(Refusal::Busy)?;
         seat.live().begin(Cursor::START);
         execution.instance = Some(self.shared.ports.presence.id().clone());
-        let turn = match &thread {
-            Thread::Existing(id) => Some(self.shared.turns.take(id).await),
-            _ => None,
+        let scene = Scene::open(&self.shared.ports, &thread, &execution, &caller).await?;
+        let turn = match &scene {
+            Scene::Conversation(dialogue) => {
+                execution.session_id = Some(dialogue.conversation.id.clone());
+                Some(self.shared.turns.take(&dialogue.conversation.id).await)
+            }
+            Scene::Alone => None,
         };
-        let most = self.shared.limits.max_history;
-        let scene = Scene::open(&self.shared.ports, &thread, &execution, &caller, most).await?;
-        if let Scene::Conversation(dialogue) = &scene {
-            execution.session_id = Some(dialogue.conversation.id.clone());
-        }
         let session_id = execution.session_id.clone();
         let live = seat.live().clone();
         let bond = match execution.options.departure {
@@ -218,23 +211,14 @@ impl Executions {
         // Whoever leaves before the execution is stored has asked for nothing.
         let left = CancellationToken::new();
         let _leaving = left.clone().drop_guard();
-        let (stored, is_stored) = oneshot::channel();
-        let shared = self.shared.clone();
-        let task = self.shared.tasks.spawn(info_span!("execution", id = %execution.id), async move {
-            let opened = open(&shared, &execution, scene, &left, &thread, &caller).await;
-            let scene = match opened {
-                Ok(scene) => scene,
-                Err(refusal) => {
-                    drop(stored.send(Err(refusal)));
-                    return Err(Error::unavailable("the execution was not begun"));
-                }
-            };
-            drop(stored.send(Ok(())));
-            let id = execution.id.clone();
-            let outcome = run(&shared, Attempt::first(plan, execution, scene), &seat).await;
-            drop(turn);
-            outcome.inspect_err(|_| shared.recovery.note(id))
-        });
+        let (told, is_stored) = oneshot::channel();
+        let beginning = Beginning { shared: self.shared.clone(), plan, execution, scene, seat, told, left };
+        let task =
+            self.shared.tasks.spawn(info_span!("execution", id = %beginning.execution.id), async move {
+                let ended = beginning.run().await;
+                drop(turn);
+                ended
+            });
         match is_stored.await {
             Ok(Ok(())) => Ok(Launched { task, session_id, live, bond }),
             Ok(Err(refusal)) => Err(refusal),
@@ -387,32 +371,6 @@ struct Launched {
     live: Arc<Live>,
     /// What ties it to its caller.
     bond: Bond,
-}
-
-/// Stores an execution. A turn whose conversation has one under way elsewhere waits for that, and then sees what it said.
-async fn open(
-    shared: &Shared,
-    execution: &Execution,
-    mut scene: Scene,
-    left: &CancellationToken,
-    thread: &Thread,
-    caller: &Principal,
-) -> Result<Scene, Refusal> {
-    let until = tokio::time::Instant::now() + TURN_WAIT;
-    loop {
-        let Err(error) = scene.store(&shared.ports, execution).await else { return Ok(scene) };
-        let Some(session) = execution.session_id.as_ref().filter(|_| error.kind() == ErrorKind::Conflict)
-        else {
-            return Err(error.into());
-        };
-        if tokio::time::Instant::now() >= until {
-            return Err(Refusal::SessionBusy(session.clone()));
-        }
-        if left.run_until_cancelled(tokio::time::sleep(TURN_PAUSE)).await.is_none() {
-            return Err(Error::new(ErrorKind::Cancelled, "nobody waits for this turn any more").into());
-        }
-        scene = Scene::open(&shared.ports, thread, execution, caller, shared.limits.max_history).await?;
-    }
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {

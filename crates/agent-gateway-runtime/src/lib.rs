@@ -21,6 +21,7 @@ mod sessions;
 // One execution.
 mod admit;
 mod attempt;
+mod begin;
 mod idempotency;
 mod live;
 mod recorder;

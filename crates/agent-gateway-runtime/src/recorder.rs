@@ -17,6 +17,7 @@ use agent_gateway_core::{
 use agent_gateway_engine::Recorder;
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 
@@ -37,6 +38,7 @@ pub(crate) struct StoreRecorder {
     tail: tokio::sync::Mutex<Tail>,
     draft: Mutex<Unstored>,
     spoken: Notify,
+    stored: CancellationToken,
 }
 
 /// The end of the log. An append that was cut off may have been stored, so its entries are written again, as they were.
@@ -90,6 +92,7 @@ impl StoreRecorder {
         (id, fence): (ExecutionId, Fence),
         last: Cursor,
         live: Arc<Live>,
+        stored: CancellationToken,
     ) -> Self {
         live.begin(last);
         Self {
@@ -101,11 +104,13 @@ impl StoreRecorder {
             tail: tokio::sync::Mutex::new(Tail { last, unconfirmed: Vec::new() }),
             draft: Mutex::default(),
             spoken: Notify::new(),
+            stored,
         }
     }
 
     /// Stores what the model says in small batches, for as long as it is polled.
     pub(crate) async fn keep_drafts(&self) -> Infallible {
+        self.stored.cancelled().await;
         loop {
             self.spoken.notified().await;
             tokio::time::sleep(DRAFT_PAUSE).await;
@@ -124,6 +129,7 @@ impl StoreRecorder {
 
     /// Stores the end of the run with what the log lacks. The answer is what is stored: another's end, when that came first.
     pub(crate) async fn settle(&self, end: End) -> Result<Arc<Outcome>> {
+        self.stored.cancelled().await;
         let mut tail = self.tail.lock().await;
         let at = self.clock.now();
         if let Some(turn) = end.turn {
@@ -177,6 +183,7 @@ impl StoreRecorder {
 #[async_trait]
 impl Recorder for StoreRecorder {
     async fn record(&self, event: LogEvent) -> Result<()> {
+        self.stored.cancelled().await;
         let mut tail = self.tail.lock().await;
         tail.push(event, self.clock.now());
         self.persistence.executions().append(&self.id, self.fence, &tail.unconfirmed).await?;

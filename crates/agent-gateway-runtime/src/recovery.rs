@@ -109,7 +109,7 @@ async fn recover(shared: &Arc<Shared>, execution: Execution) -> Result<()> {
     let Ok(room) = shared.recovery.room.clone().try_acquire_owned() else { return Ok(()) };
     let mut attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
-        Verdict::End(outcome) => return end_unrun(ports, &execution, outcome).await.map(drop),
+        Verdict::End(outcome) => return end_unrun(ports, &execution, *outcome).await.map(drop),
     };
     let seat = shared.running.work(&execution.id);
     let fence = execution.fence.next();

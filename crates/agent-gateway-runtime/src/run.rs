@@ -30,6 +30,7 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
         (id.clone(), *fence),
         attempt.last,
         seat.live().clone(),
+        attempt.stored.clone(),
     );
     if !attempt.is_first() {
         recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;

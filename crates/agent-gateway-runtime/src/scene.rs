@@ -1,6 +1,6 @@
 //! The conversation that an execution is a turn of.
 use agent_gateway_core::{
-    Error, ErrorKind, JsonMap, Result,
+    Error, JsonMap, Result,
     execution::{Execution, Outcome, Thread},
     id::ConversationId,
     message::Message,
@@ -42,20 +42,17 @@ pub(crate) enum Stage {
     New,
     /// It does.
     Stored,
-    /// It does, but not what the caller attached last.
-    Changed,
 }
 
 impl Scene {
-    /// Sets the scene for a turn that a caller asks for.
+    /// Finds out where a turn would stand that a caller asks for. What was said before is not read yet: another turn may be
+    /// saying it.
     pub(crate) async fn open(
         ports: &Ports,
         thread: &Thread,
         execution: &Execution,
         caller: &Principal,
-        most: u32,
     ) -> Result<Self, Refusal> {
-        let input = execution.input.as_ref();
         let (mut conversation, stage) = match thread {
             Thread::None => return Ok(Self::Alone),
             Thread::New => {
@@ -72,13 +69,8 @@ impl Scene {
                 (found, Stage::Stored)
             }
         };
-        let (metadata, stage) = attached(&conversation.metadata, input, stage)?;
-        conversation.metadata = metadata;
-        let history = match stage {
-            Stage::New => Vec::new(),
-            Stage::Stored | Stage::Changed => history(ports, &conversation.id, most).await?,
-        };
-        Ok(Self::Conversation(Box::new(Dialogue { conversation, history, stage })))
+        conversation.metadata = attached(&conversation.metadata, execution.input.as_ref())?;
+        Ok(Self::Conversation(Box::new(Dialogue { conversation, history: Vec::new(), stage })))
     }
 
     /// Sets the scene again for an attempt that goes on; `None` when the conversation was deleted.
@@ -96,27 +88,50 @@ impl Scene {
     /// Stores the execution, and the conversation where that is new. `Conflict` when another turn of it is under way.
     pub(crate) async fn store(&self, ports: &Ports, execution: &Execution) -> Result<()> {
         let (executions, conversations) = (ports.persistence.executions(), ports.persistence.conversations());
-        let Self::Conversation(dialogue) = self else { return executions.create(execution).await };
-        let Dialogue { conversation, stage, .. } = &**dialogue;
-        match stage {
-            Stage::Stored => executions.create(execution).await,
-            Stage::Changed => {
-                executions.create(execution).await?;
-                let attached = conversations.set_metadata(&conversation.id, &conversation.metadata).await;
-                // It was deleted in this moment; the turn is told to its caller all the same.
-                attached
-                    .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        let conversation = match self {
+            Self::Conversation(dialogue) if dialogue.stage == Stage::New => &dialogue.conversation,
+            _ => return executions.create(execution).await,
+        };
+        let (opened, created) =
+            futures::join!(conversations.create(conversation), executions.create(execution));
+        opened?;
+        if created.is_err() {
+            let everything = Principal::system().visibility();
+            conversations.delete(&conversation.id, &everything).await?;
+        }
+        created
+    }
+
+    /// Reads what was said before, now that the turn is this execution's and nobody else says anything. `None` when the
+    /// conversation was deleted.
+    pub(crate) async fn catch_up(
+        &self,
+        ports: &Ports,
+        execution: &Execution,
+        most: u32,
+    ) -> Result<Option<Self>> {
+        let Some(mut scene) = Self::reopen(ports, execution, most).await? else { return Ok(None) };
+        if let Self::Conversation(dialogue) = &mut scene {
+            let held = &dialogue.conversation.metadata;
+            let metadata = merged(held, execution.input.as_ref());
+            if metadata != *held {
+                let conversations = ports.persistence.conversations();
+                conversations.set_metadata(&dialogue.conversation.id, &metadata).await?;
+                dialogue.conversation.metadata = metadata;
             }
-            Stage::New => {
-                let (opened, created) =
-                    futures::join!(conversations.create(conversation), executions.create(execution));
-                opened?;
-                if created.is_err() {
-                    let everything = Principal::system().visibility();
-                    conversations.delete(&conversation.id, &everything).await?;
-                }
-                created
-            }
+        }
+        Ok(Some(scene))
+    }
+
+    /// The same for the store, which needs no history.
+    pub(crate) fn clone_without_history(&self) -> Self {
+        match self {
+            Self::Alone => Self::Alone,
+            Self::Conversation(dialogue) => Self::Conversation(Box::new(Dialogue {
+                conversation: dialogue.conversation.clone(),
+                history: Vec::new(),
+                stage: dialogue.stage,
+            })),
         }
     }
 
@@ -137,13 +152,17 @@ async fn history(ports: &Ports, id: &ConversationId, most: u32) -> Result<Vec<Me
     Ok(window(tail.into_iter().map(|stored| stored.message).collect(), most as usize))
 }
 
-/// What is attached to the session with the input of this turn.
-fn attached(held: &JsonMap, input: Option<&JsonMap>, stage: Stage) -> Result<(JsonMap, Stage), Refusal> {
-    let Some(input) = input else { return Ok((held.clone(), stage)) };
-    let mut attached = held.clone();
-    attached.extend(input.iter().map(|(name, value)| (name.clone(), value.clone())));
+fn merged(held: &JsonMap, input: Option<&JsonMap>) -> JsonMap {
+    let mut merged = held.clone();
+    merged.extend(input.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+    merged
+}
+
+/// What is attached to the session with the input of this turn; too much of it is refused.
+fn attached(held: &JsonMap, input: Option<&JsonMap>) -> Result<JsonMap, Refusal> {
+    let attached = merged(held, input);
     if attached == *held {
-        return Ok((attached, stage));
+        return Ok(attached);
     }
     let size = serde_json::to_string(&attached)
         .map_err(|error| Error::invalid("the input is no JSON").caused_by(error))?
@@ -157,5 +176,5 @@ fn attached(held: &JsonMap, input: Option<&JsonMap>, stage: Stage) -> Result<(Js
             kind: "too_long".to_owned(),
         }));
     }
-    Ok((attached, if stage == Stage::New { Stage::New } else { Stage::Changed }))
+    Ok(attached)
 }

@@ -140,7 +140,7 @@ async fn execute(shared: &Shared, id: &ExecutionId) -> Result<()> {
     let (before, fence) = (execution.fence, execution.fence.next());
     let mut attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
-        Verdict::End(outcome) => return end_unrun(&shared.ports, &execution, outcome).await.map(drop),
+        Verdict::End(outcome) => return end_unrun(&shared.ports, &execution, *outcome).await.map(drop),
     };
     let start = Transition::Start { fence, instance: keeper, at: shared.ports.clock.now() };
     if let Advanced::Refused { .. } =

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
@@ -9,7 +10,9 @@ use super::error::{Cause, TimeLimit};
 
 #[derive(Debug)]
 pub(super) struct Body {
-    response: Response,
+    body: reqwest::Body,
+    /// Its length, where the server announced one.
+    length: Option<usize>,
     deadline: Instant,
     total: Duration,
     left: usize,
@@ -19,13 +22,31 @@ pub(super) struct Body {
 impl Body {
     /// Reads at most `limit` bytes, and not after `deadline`, which is `total` after the call began.
     pub(super) fn new(response: Response, deadline: Instant, total: Duration, limit: usize) -> Self {
-        Self { response, deadline, total, left: limit, limit }
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+        // The head is let go of: it would keep the buffer alive that the connection reads into.
+        let (_, body) = http::Response::from(response).into_parts();
+        Self { body, length, deadline, total, left: limit, limit }
+    }
+
+    /// The next piece of data.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, reqwest::Error> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(frame) => {
+                    // What is no data is trailers, which say nothing on this wire.
+                    if let Ok(data) = frame?.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
     }
 
     /// The next piece, `None` at the end. `wait` names a limit of time shorter than the deadline.
     pub(super) async fn next(&mut self, wait: Option<(TimeLimit, Duration)>) -> Result<Option<Bytes>, Cause> {
         let until = wait.map_or(self.deadline, |(_, limit)| self.deadline.min(Instant::now() + limit));
-        let Ok(read) = timeout_at(until, self.response.chunk()).await else {
+        let Ok(read) = timeout_at(until, self.chunk()).await else {
             let (limit, after) = match wait {
                 Some(shorter) if until < self.deadline => shorter,
                 _ => (TimeLimit::Total, self.total),
@@ -45,7 +66,7 @@ impl Body {
         first: Option<(TimeLimit, Duration)>,
         idle: Duration,
     ) -> Result<Vec<u8>, Cause> {
-        let announced = self.response.content_length().and_then(|length| usize::try_from(length).ok());
+        let announced = self.length;
         if announced.is_some_and(|length| length > self.left) {
             return Err(Cause::TooLarge { limit: self.limit });
         }
@@ -61,6 +82,6 @@ impl Body {
     /// Reads to the end for a short while, so that the connection can serve again.
     pub(super) async fn drain(&mut self, within: Duration) {
         let until = Instant::now() + within;
-        while let Ok(Ok(Some(_))) = timeout_at(until, self.response.chunk()).await {}
+        while let Ok(Ok(Some(_))) = timeout_at(until, self.chunk()).await {}
     }
 }
