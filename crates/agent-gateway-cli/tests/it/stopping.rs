@@ -55,11 +55,11 @@ async fn a_stop_loses_nothing_that_somebody_may_come_back_for() {
     // One stream that has begun and hangs, for a client and for one that has left.
     let mut hanging = Seen::default();
     let mut connection = Connection::open(post(&server, INVOKE, &streamed("go"))).await;
-    hanging.until(&mut connection, |seen| seen.count("token") == 2).await;
+    hanging.until(&mut connection, |seen| seen.count("token") >= 2).await;
     let mut detached = Seen::default();
     let stays = json!({"message": "go", "options": {"stream": true, "detach": true}});
     let mut left = Connection::open(post(&server, INVOKE, &stays)).await;
-    detached.until(&mut left, |seen| seen.count("token") == 1).await;
+    detached.until(&mut left, |seen| seen.count("token") >= 1).await;
     drop(left);
     // One queued run that the worker has begun, and two behind it.
     let mut queued = Vec::new();
