@@ -58,6 +58,16 @@ async fn every_event_can_be_come_back_to_in_three_ways() {
             assert_eq!(others(&joined), others(&whole), "{way}, cut behind {seen}");
         }
     }
+    // Whoever has seen the end is told that there is nothing more, so that a browser does not come back for ever.
+    let last = &whole.last().unwrap().id;
+    let by_query = format!("/v1/executions/{id}/events?last_event_id={last}");
+    for (way, answer) in [
+        ("header", watch(&world, &id, ALICE, last).await),
+        ("query", world.get(&by_query, ALICE).await),
+        ("the request again", repeat(&world, CHAT, ALICE, last).await),
+    ] {
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""), "{way}");
+    }
     assert_eq!(world.model.requests().len(), 2, "nothing of this ran anything");
     assert_eq!(world.get("/v1/executions", ROOT).await.ok().as_array().unwrap().len(), 1);
 }
