@@ -23,8 +23,9 @@ use crate::{
 pub struct Ended {
     /// How.
     pub outcome: Outcome,
-    /// The model's last turn, which the log does not hold yet: it belongs into the same write as the end of the run.
-    pub unrecorded: Option<ModelTurn>,
+    /// The model's last turn, whole or cut off, which the log does not hold yet: it belongs into the same write as the end of
+    /// the run.
+    pub unrecorded: Option<LogEvent>,
 }
 
 /// Why the loop was left.
@@ -51,10 +52,14 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
         () = tokio::time::sleep(run.limits.timeout) => Stop::At(StopReason::Timeout),
         stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Failed),
     };
-    let Progress { mut usage, last_text, begun, phase, .. } = progress;
+    let Progress { mut usage, last_text, begun, phase, draft, .. } = progress;
     usage.tool_calls = begun.load(Ordering::Relaxed);
     usage.duration_ms = millis(started);
-    conclude(run, stop, usage, last_text, &phase)
+    let mut ended = conclude(run, stop, usage, last_text, &phase);
+    if ended.unrecorded.is_none() && !draft.is_empty() {
+        ended.unrecorded = Some(LogEvent::CutOff { text: draft.into() });
+    }
+    ended
 }
 
 fn opening(run: &Run, ports: Ports<'_>) -> Vec<Message> {
@@ -153,7 +158,7 @@ fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phas
             (Outcome::new(StopReason::Error, last_text, usage).error(error.message()), None)
         }
     };
-    Ended { outcome, unrecorded: turn }
+    Ended { outcome, unrecorded: turn.map(LogEvent::ModelTurn) }
 }
 
 fn answered(run: &Run, turn: &ModelTurn, reason: StopReason, usage: Usage) -> Outcome {

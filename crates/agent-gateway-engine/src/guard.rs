@@ -19,6 +19,8 @@ pub(crate) struct Progress {
     pub(crate) phase: Phase,
     /// What was consumed.
     pub(crate) usage: Usage,
+    /// What the model has said of the turn under way.
+    pub(crate) draft: String,
     /// The last text that the model wrote.
     pub(crate) last_text: String,
     /// Model turns so far.
@@ -65,6 +67,7 @@ impl Progress {
             messages,
             phase: Phase::Start,
             usage: Usage::default(),
+            draft: String::new(),
             last_text: String::new(),
             iterations: 0,
             calls: 0,
@@ -74,6 +77,7 @@ impl Progress {
 
     pub(crate) fn add_turn(&mut self, turn: &ModelTurn) {
         self.iterations += 1;
+        self.draft.clear();
         self.usage.add_call(&turn.model, &turn.tokens, turn.cost_usd);
         if !turn.text.is_empty() {
             turn.text.as_ref().clone_into(&mut self.last_text);

@@ -47,18 +47,21 @@ pub(crate) async fn ask(
     };
     progress.phase = Phase::Model(plan.name.clone());
     let started = tokio::time::Instant::now();
-    let request = |name: &ModelName| {
-        request(plan, run.delivery, name.clone(), progress.messages.clone(), tools.clone())
-    };
-    let first = answer(ports, request(&plan.name)).await;
+    let messages = progress.messages.clone();
+    let request =
+        |name: &ModelName| request(plan, run.delivery, name.clone(), messages.clone(), tools.clone());
+    let first = request(&plan.name);
+    let first = answer(ports, first, &mut progress.draft).await;
     let (name, answer) = match (first, &plan.fallback) {
         (Err((error, said)), Some(fallback)) => {
             tracing::warn!(model = %plan.name, %fallback, error = ?error, "model failed, asking the fallback");
             if said == Said::Something {
                 ports.record(LogEvent::Reset(ResetReason::Fallback)).await?;
             }
+            progress.draft.clear();
             progress.phase = Phase::Model(fallback.clone());
-            let second = answer(ports, request(fallback)).await;
+            let second = request(fallback);
+            let second = answer(ports, second, &mut progress.draft).await;
             (fallback, second.map_err(|(second, _)| both_failed(&error, &second)))
         }
         (first, _) => (&plan.name, first.map_err(|(error, _)| error)),
@@ -74,18 +77,25 @@ pub(crate) async fn ask(
 }
 
 /// Folds one model's answer, and passes its text on where it is wanted in pieces.
-async fn answer(ports: Ports<'_>, request: ModelRequest) -> Result<Completion, (Error, Said)> {
+async fn answer(
+    ports: Ports<'_>,
+    request: ModelRequest,
+    draft: &mut String,
+) -> Result<Completion, (Error, Said)> {
     let (delivery, mut said) = (request.delivery, Said::Nothing);
     let mut events = ports.model.stream(request).await.map_err(|error| (error, said))?;
     let mut fold = CompletionFold::default();
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| (error, said))?;
         fold.push(&event).map_err(|error| (error, said))?;
-        if let (Delivery::Incremental, ModelEvent::Text(piece)) = (delivery, &event)
+        if let ModelEvent::Text(piece) = &event
             && !piece.is_empty()
         {
-            said = Said::Something;
-            ports.recorder.say(piece);
+            draft.push_str(piece);
+            if delivery == Delivery::Incremental {
+                said = Said::Something;
+                ports.recorder.say(piece);
+            }
         }
     }
     fold.finish().map_err(|error| (error, said))

@@ -14,6 +14,7 @@ use crate::{
     Refusal,
     attempt::Attempt,
     gateway::Shared,
+    recovery::Care,
     run::run,
     running::Seat,
     scene::{Scene, Stage},
@@ -41,7 +42,7 @@ pub(crate) struct Beginning {
 impl Beginning {
     /// Stores the execution and runs it to its end. An end that could not be stored is looked after later.
     pub(crate) async fn run(self) -> Result<Arc<Outcome>> {
-        let (shared, id) = (self.shared.clone(), self.execution.id.clone());
+        let care = Care::of(&self.shared, self.execution.id.clone());
         let is_stored = CancellationToken::new();
         let ended = match &self.scene {
             // The key may turn out to be taken, and then the model must not have been asked.
@@ -51,9 +52,8 @@ impl Beginning {
             }
             _ => self.run_while_storing(is_stored.clone()).await,
         };
-        if ended.is_err() && is_stored.is_cancelled() {
-            shared.recovery.note(id);
-        }
+        // A write whose answer was lost may have happened, so that an execution that seems not to be stored is cared for too.
+        care.over(ended.as_ref().map(drop).map_err(|_| not_begun()));
         ended
     }
 
@@ -63,7 +63,9 @@ impl Beginning {
         let Self { shared, plan, execution, scene, seat, told, .. } = self;
         let failed = CancellationToken::new();
         let (record, stored) = (scene.clone_without_history(), execution.clone());
-        let storing = async {
+        // Boxed, so that what it holds is gone once the execution is stored.
+        let storing = Box::pin(async {
+            let (record, stored) = (record, stored);
             let answer = record.store(&shared.ports, &stored).await;
             match answer {
                 Ok(()) => {
@@ -75,7 +77,7 @@ impl Beginning {
                     drop(told.send(Err(error.into())));
                 }
             }
-        };
+        });
         let attempt = Attempt::first(plan, execution, scene, is_stored.clone());
         let running = failed.run_until_cancelled(run(&shared, attempt, &seat));
         let ((), ended) = tokio::join!(storing, running);
@@ -129,7 +131,7 @@ async fn claim(
         Err(error) => error.into(),
     };
     // The turn is this execution's: it must not stay so.
-    end_unrun(&shared.ports, execution, failed("the turn could not begin")).await?;
+    end_unrun(shared, execution, failed("the turn could not begin")).await?;
     Err(refusal)
 }
 

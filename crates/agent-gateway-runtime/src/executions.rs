@@ -189,17 +189,19 @@ impl Executions {
     /// Stores the execution and begins to run it, in a task of its own that nobody's leaving can cut in two.
     async fn launch(&self, admitted: Admitted) -> Result<Launched, Refusal> {
         let Admitted { plan, mut execution, thread, caller, .. } = admitted;
-        let seat = self.shared.running.wait(&execution.id).ok_or(Refusal::Busy)?;
-        seat.live().begin(Cursor::START);
         execution.instance = Some(self.shared.ports.presence.id().clone());
         let scene = Scene::open(&self.shared.ports, &thread, &execution, &caller).await?;
         let turn = match &scene {
             Scene::Conversation(dialogue) => {
                 execution.session_id = Some(dialogue.conversation.id.clone());
-                Some(self.shared.turns.take(&dialogue.conversation.id).await)
+                let id = &dialogue.conversation.id;
+                let turn = self.shared.turns.take(id).await;
+                Some(turn.ok_or_else(|| Refusal::SessionBusy(id.clone()))?)
             }
             Scene::Alone => None,
         };
+        let seat = self.shared.running.wait(&execution.id).ok_or(Refusal::Busy)?;
+        seat.live().begin(Cursor::START);
         let session_id = execution.session_id.clone();
         let live = seat.live().clone();
         let bond = match execution.options.departure {
@@ -237,8 +239,7 @@ impl Executions {
             shared.ports.persistence.executions().create(&execution).await?;
             let job = Job::new(execution.id.clone(), execution.created_at);
             if let Err(error) = shared.ports.queue.enqueue(&job).await {
-                end_unrun(&shared.ports, &execution, failed("the queue did not accept the execution"))
-                    .await?;
+                end_unrun(&shared, &execution, failed("the queue did not accept the execution")).await?;
                 return Err(error);
             }
             Ok(Box::new(execution))
@@ -265,7 +266,8 @@ impl Executions {
                 let is_there = place.after == Cursor::START
                     || log.first().is_some_and(|entry| entry.sequence == place.after);
                 let next = log.iter().find(|entry| entry.sequence == place.after.next());
-                if !is_there || !Reading::from(*place).fits(next) {
+                let said = self.shared.running.live(id).is_none_or(|live| live.has_said(*place));
+                if !is_there || !said || !Reading::from(*place).fits(next) {
                     return Err(Refusal::EventIdAhead);
                 }
                 if execution.status.is_final() && next.is_none() && place.after != Cursor::START {
@@ -350,7 +352,7 @@ impl Executions {
             // Nobody here runs it. It is ended in the store, and another process that does run it is told.
             let outcome = Outcome::new(StopReason::Cancelled, "", Usage::default());
             let outcome = outcome.error("the execution was cancelled");
-            if end_unrun(&self.shared.ports, &execution, outcome).await? == Advanced::Applied {
+            if end_unrun(&self.shared, &execution, outcome).await? == Advanced::Applied {
                 self.shared.ports.queue.request_cancel(id).await?;
                 return Ok(CancelOutcome::Requested);
             }

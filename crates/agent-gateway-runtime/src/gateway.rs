@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
-    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot, presence,
     recovery::{self, Recovery},
     running::Running,
     tasks::{Drained, TaskSet},
@@ -52,6 +52,18 @@ pub struct Limits {
     pub drain: Duration,
     /// Messages of a conversation that the model is shown.
     pub max_history: u32,
+    /// What becomes of executions that other processes left unfinished.
+    pub orphans: Orphans,
+}
+
+/// What becomes of executions that other processes left unfinished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orphans {
+    /// This process runs them on or ends them.
+    #[default]
+    Adopted,
+    /// They wait for a process that stays.
+    Left,
 }
 
 impl Default for Limits {
@@ -63,6 +75,7 @@ impl Default for Limits {
             visibility: Duration::from_secs(300),
             drain: Duration::from_secs(30),
             max_history: 100,
+            orphans: Orphans::default(),
         }
     }
 }
@@ -77,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) turns: Turns,
     pub(crate) recovery: Recovery,
     pub(crate) tasks: TaskSet,
+    /// What must not stop before everything else has.
+    pub(crate) heart: TaskSet,
     pub(crate) reloading: Mutex<()>,
     pub(crate) limits: Limits,
     drain_until: OnceLock<Instant>,
@@ -112,6 +127,7 @@ impl Gateway {
             turns: Turns::default(),
             recovery: Recovery::new(),
             tasks: TaskSet::default(),
+            heart: TaskSet::default(),
             reloading: Mutex::new(()),
             limits,
             drain_until: OnceLock::new(),
@@ -122,6 +138,7 @@ impl Gateway {
         }
         shared.tasks.spawn(info_span!("cancellations"), worker::listen_for_cancellations(shared.clone()));
         shared.tasks.spawn(info_span!("recovery"), recovery::watch(shared.clone()));
+        shared.heart.spawn(info_span!("heart"), presence::beat(shared.clone()));
         let alive = Arc::new(Alive(shared.tasks.stopping().clone()));
         Self { shared, alive, authenticator }
     }
@@ -166,6 +183,8 @@ impl Gateway {
             shared.running.cancel_all();
             shared.tasks.drain(FAREWELL).await;
         }
+        shared.heart.stopping().cancel();
+        shared.heart.drain(FAREWELL).await;
         // What is not finished is somebody else's from now on, or the next process's.
         if let Err(error) = shared.ports.presence.retire(&shared.ports).await {
             tracing::warn!(error = ?error, "the others are not told that this process ends; they will find out");

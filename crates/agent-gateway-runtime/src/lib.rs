@@ -43,7 +43,7 @@ pub use auth::{AuthFailure, Authenticator};
 pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};
 pub use events::Events;
 pub use executions::{CancelOutcome, Completed, Executions, Streaming, Submitted, Watched};
-pub use gateway::{Gateway, Limits};
+pub use gateway::{Gateway, Limits, Orphans};
 pub use ports::Ports;
 pub use recipe::{Recipe, SchemaOverrides};
 pub use refusal::Refusal;

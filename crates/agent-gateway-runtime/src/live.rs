@@ -1,7 +1,7 @@
 //! What happened so far in a run of this process, for those who watch it.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agent_gateway_core::execution::{Cursor, LogEntry};
+use agent_gateway_core::execution::{Cursor, LogEntry, Place};
 use tokio::sync::Notify;
 
 /// The log of one attempt and the text of its turn under way. Whoever watches reads at their own pace, from any place on: a
@@ -70,6 +70,22 @@ impl Live {
     /// Whether a reader that has read the log up to `place` misses nothing here.
     pub(crate) fn continues(&self, place: Cursor) -> bool {
         matches!(self.state().stage, Stage::Begun(start) if start <= place)
+    }
+
+    /// Whether the turn under way is the one behind `after`.
+    pub(crate) fn is_behind(&self, after: Cursor) -> bool {
+        self.state().last == after
+    }
+
+    /// Whether so much was said of the turn behind `place`, as far as this process knows: nobody can have seen more.
+    pub(crate) fn has_said(&self, place: Place) -> bool {
+        let state = self.state();
+        match state.stage {
+            Stage::Begun(start) if start <= place.after && place.after == state.last => {
+                place.part <= state.said
+            }
+            _ => true,
+        }
     }
 
     /// The model said something. Answers where that stands.

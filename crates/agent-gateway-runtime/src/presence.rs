@@ -1,10 +1,10 @@
 //! Says that this process is alive, and finds out which others are not.
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use agent_gateway_core::{Result, Timestamp, id::InstanceId};
 use tokio::sync::OnceCell;
 
-use crate::Ports;
+use crate::{Ports, gateway::Shared};
 
 /// How often a process says that it is alive.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
@@ -16,6 +16,22 @@ const BELIEVED: Duration = Duration::from_secs(15);
 pub(crate) struct Presence {
     id: InstanceId,
     known: OnceCell<()>,
+}
+
+/// Says that this process is alive for as long as it has something under way, also while it drains.
+pub(crate) async fn beat(shared: Arc<Shared>) {
+    let ended = shared.heart.stopping().clone();
+    loop {
+        if let Err(error) = shared.ports.presence.announce(&shared.ports).await {
+            tracing::warn!(error = ?error, "this process could not say that it is alive; it tries again");
+        }
+        if ended.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_none() {
+            return;
+        }
+        if shared.tasks.stopping().is_cancelled() && shared.tasks.len() == 0 {
+            return;
+        }
+    }
 }
 
 /// Where a process runs, exactly enough to tell whether another one of there still does: the boot of the machine and the

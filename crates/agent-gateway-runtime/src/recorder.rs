@@ -8,7 +8,7 @@ use std::{
 use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
     clock::Clock,
-    execution::{Advanced, Cursor, DraftPiece, Fence, LogEntry, LogEvent, ModelTurn, Outcome, Transition},
+    execution::{Advanced, Cursor, DraftPiece, Fence, LogEntry, LogEvent, Outcome, Transition},
     id::ExecutionId,
     message::Message,
     ports::persistence::PersistenceBackend,
@@ -57,11 +57,11 @@ struct Unstored {
 }
 
 impl Unstored {
-    /// A piece that could not be stored goes with the next one, unless its turn is whole by now.
+    /// A piece that could not be stored goes with the next one.
     fn put_back(&mut self, piece: &DraftPiece) {
-        if !self.text.is_empty() && self.after == piece.after {
+        if self.text.is_empty() || self.after == piece.after {
             self.text.insert_str(0, &piece.text);
-            self.offset = piece.offset;
+            (self.after, self.offset) = (piece.after, piece.offset);
         }
     }
 }
@@ -77,7 +77,7 @@ impl Tail {
 #[derive(Debug)]
 pub(crate) struct End {
     /// The model's last turn.
-    pub(crate) turn: Option<ModelTurn>,
+    pub(crate) turn: Option<LogEvent>,
     /// How the run ended.
     pub(crate) outcome: Outcome,
     /// What its conversation gets.
@@ -122,7 +122,10 @@ impl StoreRecorder {
             if let Err(error) = self.persistence.executions().append_draft(&self.id, self.fence, &piece).await
             {
                 tracing::warn!(execution_id = %self.id, error = ?error, "a draft is not stored yet");
-                self.draft().put_back(&piece);
+                if self.live.is_behind(piece.after) {
+                    self.draft().put_back(&piece);
+                    self.spoken.notify_one();
+                }
             }
         }
     }
@@ -133,7 +136,7 @@ impl StoreRecorder {
         let mut tail = self.tail.lock().await;
         let at = self.clock.now();
         if let Some(turn) = end.turn {
-            tail.push(LogEvent::ModelTurn(turn), at);
+            tail.push(turn, at);
         }
         tail.push(LogEvent::Finished(end.outcome.clone()), at);
         let entries = std::mem::take(&mut tail.unconfirmed);

@@ -6,7 +6,7 @@ use std::{
 
 use agent_gateway_core::{
     Result,
-    execution::{Advanced, Execution, ExecutionStatus, Transition},
+    execution::{Advanced, Execution, Transition},
     id::ExecutionId,
     principal::Principal,
 };
@@ -15,7 +15,7 @@ use tracing::info_span;
 
 use crate::{
     attempt::{Verdict, is_awaited, judge},
-    gateway::Shared,
+    gateway::{Orphans, Shared},
     idempotency::expiry,
     presence::BEAT,
     run::run,
@@ -56,7 +56,7 @@ impl Recovery {
     }
 }
 
-/// Says that this process is alive and looks after the executions of those that are not, until the gateway stops.
+/// Looks after the executions whose process is gone, until the gateway stops.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let stopping = shared.tasks.stopping().clone();
     let mut keys_freed: Option<Instant> = None;
@@ -73,22 +73,20 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 async fn round(shared: &Arc<Shared>, keys_freed: &mut Option<Instant>) -> Result<()> {
     let ports = &shared.ports;
     ports.presence.known(ports).await?;
-    ports.presence.announce(ports).await?;
-    ports.presence.bury(ports).await?;
     for id in shared.recovery.take_strays() {
-        let everything = Principal::system().visibility();
-        match ports.persistence.executions().get(&id, &everything).await {
-            Ok(Some(execution)) if !execution.status.is_final() => recover(shared, execution).await?,
-            Ok(_) => {}
-            Err(error) => {
-                shared.recovery.note(id);
-                return Err(error);
-            }
+        // One that cannot be dealt with now is none the less looked at again.
+        if !matches!(look_at_stray(shared, &id).await, Ok(Dealt::With)) {
+            shared.recovery.note(id);
         }
     }
-    let orphans = ports.persistence.executions().orphans(ports.clock.now(), PAGE).await?;
-    for orphan in orphans {
-        recover(shared, orphan).await?;
+    if shared.limits.orphans == Orphans::Adopted {
+        ports.presence.bury(ports).await?;
+        for orphan in ports.persistence.executions().orphans(ports.clock.now(), PAGE).await? {
+            let id = orphan.id.clone();
+            if let Err(error) = recover(shared, orphan, Cause::ProcessGone).await {
+                tracing::warn!(execution_id = %id, error = ?error, "an interrupted execution could not be looked after yet");
+            }
+        }
     }
     if keys_freed.is_none_or(|freed| freed.elapsed() >= KEYS_EVERY) {
         ports.persistence.executions().forget_keys(expiry(ports.clock.now())).await?;
@@ -97,19 +95,54 @@ async fn round(shared: &Arc<Shared>, keys_freed: &mut Option<Instant>) -> Result
     Ok(())
 }
 
-/// Runs an interrupted execution on, or ends it. Where there is no room, it is left for the next round.
-async fn recover(shared: &Arc<Shared>, execution: Execution) -> Result<()> {
-    let ports = &shared.ports;
-    // What was never begun harms nobody by being begun.
-    if execution.status == ExecutionStatus::Running && !is_awaited(&execution) {
-        let outcome = failed("the execution was interrupted: the gateway stopped while it ran");
-        tracing::warn!(execution_id = %execution.id, "an interrupted execution is ended");
-        return end_unrun(ports, &execution, outcome).await.map(drop);
+/// Whether an execution needs no more care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dealt {
+    /// It does not.
+    With,
+    /// There was no room for it.
+    NotYet,
+}
+
+/// Why an execution is left over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Its process is gone.
+    ProcessGone,
+    /// Its end could not be stored.
+    EndLost,
+}
+
+async fn look_at_stray(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Dealt> {
+    let everything = Principal::system().visibility();
+    let found = shared.ports.persistence.executions().get(id, &everything).await?;
+    let mine = Some(shared.ports.presence.id());
+    match found {
+        // What another process has taken over is its business.
+        Some(stray) if !stray.status.is_final() && stray.instance.as_ref() == mine => {
+            recover(shared, stray, Cause::EndLost).await
+        }
+        _ => Ok(Dealt::With),
     }
-    let Ok(room) = shared.recovery.room.clone().try_acquire_owned() else { return Ok(()) };
+}
+
+/// Runs a left-over execution on, or ends it.
+async fn recover(shared: &Arc<Shared>, execution: Execution, cause: Cause) -> Result<Dealt> {
+    let ports = &shared.ports;
+    if !is_awaited(&execution) {
+        let outcome = failed(match cause {
+            Cause::ProcessGone => "the execution was interrupted: the gateway stopped while it ran",
+            Cause::EndLost => "the execution was interrupted: its end could not be stored",
+        });
+        tracing::warn!(execution_id = %execution.id, "an interrupted execution is ended");
+        return end_unrun(shared, &execution, outcome).await.map(|_| Dealt::With);
+    }
+    let Ok(room) = shared.recovery.room.clone().try_acquire_owned() else { return Ok(Dealt::NotYet) };
     let mut attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
-        Verdict::End(outcome) => return end_unrun(ports, &execution, *outcome).await.map(drop),
+        Verdict::End(outcome) => {
+            return end_unrun(shared, &execution, *outcome).await.map(|_| Dealt::With);
+        }
     };
     let seat = shared.running.work(&execution.id);
     let fence = execution.fence.next();
@@ -117,17 +150,43 @@ async fn recover(shared: &Arc<Shared>, execution: Execution) -> Result<()> {
     let start = Transition::Start { fence, instance, at: ports.clock.now() };
     let started = ports.persistence.executions().advance(&execution.id, execution.fence, &start).await?;
     if let Advanced::Refused { .. } = started {
-        return Ok(());
+        return Ok(Dealt::With);
     }
     tracing::info!(execution_id = %execution.id, attempt = fence.0, "an interrupted execution goes on");
     attempt.execution.fence = fence;
     let (span, shared_too) = (info_span!("execution", id = %execution.id), shared.clone());
     shared.tasks.spawn(span, async move {
-        let id = attempt.execution.id.clone();
-        if run(&shared_too, *attempt, &seat).await.is_err() {
-            shared_too.recovery.note(id);
-        }
+        let care = Care::of(&shared_too, attempt.execution.id.clone());
+        care.over(run(&shared_too, *attempt, &seat).await.map(drop));
         drop(room);
     });
-    Ok(())
+    Ok(Dealt::With)
+}
+
+/// Sees to it that an execution is looked at again which did not come to its end here, whatever the reason.
+#[derive(Debug)]
+pub(crate) struct Care {
+    shared: Arc<Shared>,
+    id: Option<ExecutionId>,
+}
+
+impl Care {
+    pub(crate) fn of(shared: &Arc<Shared>, id: ExecutionId) -> Self {
+        Self { shared: shared.clone(), id: Some(id) }
+    }
+
+    /// The attempt is over. One that another attempt has overtaken needs no care.
+    pub(crate) fn over(mut self, ended: Result<()>) {
+        if ended.is_ok() {
+            self.id = None;
+        }
+    }
+}
+
+impl Drop for Care {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.shared.recovery.note(id);
+        }
+    }
 }

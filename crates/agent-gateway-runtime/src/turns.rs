@@ -2,10 +2,16 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use agent_gateway_core::id::ConversationId;
 use tokio::sync::OwnedMutexGuard;
+
+/// How many turns of one conversation may be in the line.
+const LONGEST_LINE: usize = 32;
+/// How long one waits: longer than the longest turn that may be asked for.
+const LONGEST_WAIT: Duration = Duration::from_secs(330);
 
 /// The conversations of which a turn is under way in this process or waits for its turn. Between processes the store decides.
 #[derive(Clone, Debug, Default)]
@@ -33,15 +39,18 @@ struct PlaceInLine {
 }
 
 impl Turns {
-    /// Waits for the turn. Dropping the future leaves the line.
-    pub(crate) async fn take(&self, id: &ConversationId) -> Turn {
+    /// Waits for the turn; `None` when the line is full, or does not move for too long. Dropping the future leaves the line.
+    pub(crate) async fn take(&self, id: &ConversationId) -> Option<Turn> {
         let lock = self.with(|lines| {
             let line = lines.entry(id.clone()).or_default();
-            line.length += 1;
-            line.lock.clone()
-        });
+            (line.length < LONGEST_LINE).then(|| {
+                line.length += 1;
+                line.lock.clone()
+            })
+        })?;
         let place = PlaceInLine { turns: self.clone(), id: id.clone() };
-        Turn { _guard: lock.lock_owned().await, _place: place }
+        let guard = tokio::time::timeout(LONGEST_WAIT, lock.lock_owned()).await.ok()?;
+        Some(Turn { _guard: guard, _place: place })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<ConversationId, Line>) -> T) -> T {
@@ -69,16 +78,29 @@ mod tests {
     #[tokio::test]
     async fn turns_come_in_order_and_leave_nothing_behind() {
         let (turns, id) = (Turns::default(), ConversationId::generate());
-        let first = turns.take(&id).await;
+        let first = turns.take(&id).await.unwrap();
         let mut second = Box::pin(turns.take(&id));
         assert!(futures::poll!(&mut second).is_pending());
         let mut third = Box::pin(turns.take(&id));
         assert!(futures::poll!(&mut third).is_pending());
         // Another conversation does not wait.
-        drop(turns.take(&ConversationId::generate()).await);
+        assert!(turns.take(&ConversationId::generate()).await.is_some());
         drop(second);
         drop(first);
-        drop(third.await);
+        drop(third.await.unwrap());
         assert_eq!(turns.with(|lines| lines.len()), 0);
+    }
+
+    #[tokio::test]
+    async fn a_line_has_an_end() {
+        let (turns, id) = (Turns::default(), ConversationId::generate());
+        let _first = turns.take(&id).await.unwrap();
+        let mut waiting: Vec<_> = (1..LONGEST_LINE).map(|_| Box::pin(turns.take(&id))).collect();
+        for place in &mut waiting {
+            assert!(futures::poll!(place).is_pending());
+        }
+        assert!(turns.take(&id).await.is_none());
+        waiting.pop();
+        assert!(futures::poll!(Box::pin(turns.take(&id))).is_pending());
     }
 }

@@ -8,17 +8,31 @@ use agent_gateway_core::{
     message::Message,
 };
 
-use crate::Ports;
+use crate::{Ports, gateway::Shared};
 
 /// Ends it, unless it moved on meanwhile. Whoever else runs it cannot write from this moment on: the end is written under a
 /// fence of its own.
-pub(crate) async fn end_unrun(ports: &Ports, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
+/// An execution that could not be ended now is looked after later.
+pub(crate) async fn end_unrun(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
+    let ended = try_end(shared, execution, outcome).await;
+    if ended.is_err() {
+        shared.recovery.note(execution.id.clone());
+    }
+    ended
+}
+
+async fn try_end(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
+    let ports = &shared.ports;
     let (executions, at) = (ports.persistence.executions(), ports.clock.now());
     let mut fence = execution.fence;
     if execution.status == ExecutionStatus::Running {
         fence = fence.next();
         let takeover = executions
-            .advance(&execution.id, execution.fence, &Transition::Start { fence, instance: None, at })
+            .advance(
+                &execution.id,
+                execution.fence,
+                &Transition::Start { fence, instance: Some(ports.presence.id().clone()), at },
+            )
             .await?;
         if let Advanced::Refused { .. } = takeover {
             return Ok(takeover);

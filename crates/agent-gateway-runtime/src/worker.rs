@@ -68,7 +68,11 @@ async fn attempt(shared: &Shared, leased: Leased) {
     let work = AssertUnwindSafe(execute(shared, id)).catch_unwind();
     let worked = tokio::select! {
         worked = work => worked.unwrap_or_else(|_| Err(Error::unexpected("a worker panicked"))),
-        () = keep(shared, &lease) => Err(Error::conflict("the lease was lost")),
+        () = keep(shared, &lease) => {
+            // The job is another worker's by now, and so is the execution.
+            tracing::warn!(execution_id = %id, "the lease was lost; the work is dropped");
+            return;
+        }
     };
     let settled = match worked {
         Ok(()) => shared.ports.queue.complete(lease).await,
@@ -112,7 +116,7 @@ async fn give_up(shared: &Shared, id: &ExecutionId) {
         match find(shared, id).await? {
             Some(execution) if !execution.status.is_final() => {
                 let outcome = failed("the execution was given up after repeated faults");
-                end_unrun(&shared.ports, &execution, outcome).await.map(drop)
+                end_unrun(shared, &execution, outcome).await.map(drop)
             }
             _ => Ok(()),
         }
@@ -140,7 +144,7 @@ async fn execute(shared: &Shared, id: &ExecutionId) -> Result<()> {
     let (before, fence) = (execution.fence, execution.fence.next());
     let mut attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
-        Verdict::End(outcome) => return end_unrun(&shared.ports, &execution, *outcome).await.map(drop),
+        Verdict::End(outcome) => return end_unrun(shared, &execution, *outcome).await.map(drop),
     };
     let start = Transition::Start { fence, instance: keeper, at: shared.ports.clock.now() };
     if let Advanced::Refused { .. } =

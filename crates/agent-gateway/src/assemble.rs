@@ -297,7 +297,7 @@ impl Plan {
         let (true, Some(authenticator)) = (fatal.is_empty(), self.parts.authenticator) else {
             return Err(BuildError::Configuration(fatal));
         };
-        let Choices { catalog, persistence, queue, reload, .. } = self.choices;
+        let Choices { catalog, persistence, queue, reload, orphans, .. } = self.choices;
         let persistence: Arc<dyn PersistenceBackend> = match persistence {
             Choice::Given(opening) => opening.open().await?,
             Choice::Configured if self.config.persistence.enabled => {
@@ -318,6 +318,7 @@ impl Plan {
             visibility: Duration::from_secs(self.config.queue.visibility_timeout_s.max(1)),
             drain: Duration::from_secs(self.config.queue.drain_timeout_s),
             max_history: self.config.sessions.max_history,
+            orphans,
         };
         let runtime = Runtime::start(ports, self.parts.recipe, self.snapshot, authenticator, limits);
         Ok(Gateway::new(runtime, self.config, reload, info, self.parts.tools)?)

@@ -10,7 +10,7 @@ use agent_gateway_core::{
     },
     vars::{ProcessVars, Vars},
 };
-use agent_gateway_runtime::SchemaOverrides;
+use agent_gateway_runtime::{Orphans, SchemaOverrides};
 use serde_json::Value;
 
 use crate::{BuildError, Catalog, Gateway, Plan, assemble, catalog::Opening};
@@ -43,6 +43,7 @@ pub(crate) struct Choices {
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) schemas: SchemaOverrides,
     pub(crate) reload: ReloadChoice,
+    pub(crate) orphans: Orphans,
     pub(crate) problems: Vec<agent_gateway_core::diagnostic::Diagnostic>,
 }
 
@@ -89,6 +90,7 @@ impl GatewayBuilder<AuthUndecided> {
             tools: Vec::new(),
             schemas: SchemaOverrides::default(),
             reload: ReloadChoice::Off,
+            orphans: Orphans::default(),
             problems: Vec::new(),
         };
         Self { choices, auth: PhantomData }
@@ -187,6 +189,12 @@ impl<Auth> GatewayBuilder<Auth> {
     /// The JSON Schema of an agent's output; it wins over that of its file.
     pub fn set_output_schema(mut self, agent: AgentId, schema: Value) -> Self {
         self.choices.schemas.output.insert(agent, Arc::new(schema));
+        self
+    }
+
+    /// Leaves executions alone that other processes did not finish: for a process that is here for a moment only.
+    pub fn leave_orphans(mut self) -> Self {
+        self.choices.orphans = Orphans::Left;
         self
     }
 

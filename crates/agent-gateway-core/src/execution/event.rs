@@ -146,7 +146,22 @@ impl Reading {
         self.place = behind;
         let mut push = |place, event| into.push(Event { place, event });
         match &entry.event {
-            LogEvent::ModelTurn(turn) => model_turn(before, behind, turn, push),
+            LogEvent::ModelTurn(turn) => {
+                let most = (turn.text.len() + turn.tool_calls.len()) as u64;
+                let mut from = before;
+                if before.part > most {
+                    // The reader has seen a draft that came to nothing.
+                    from = Place::behind(before.after);
+                    push(from, ExecutionEvent::Reset { keep: from, reason: ResetReason::Resumed });
+                }
+                model_turn(from, behind, turn, push);
+            }
+            LogEvent::CutOff { text } => {
+                let seen = usize::try_from(before.part).unwrap_or(usize::MAX);
+                if let Some(rest) = self::behind(text, seen) {
+                    push(behind, ExecutionEvent::Text(rest.into()));
+                }
+            }
             LogEvent::Reset(reason) if before.part > 0 => {
                 let keep = Place::behind(before.after);
                 push(behind, ExecutionEvent::Reset { keep, reason: *reason });

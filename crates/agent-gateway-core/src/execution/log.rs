@@ -63,6 +63,11 @@ pub struct LogEntry {
 pub enum LogEvent {
     /// The model answered, in full.
     ModelTurn(ModelTurn),
+    /// The run was stopped in the middle of a turn; this is what the model had said of it.
+    CutOff {
+        /// The text.
+        text: Arc<str>,
+    },
     /// What the model had said of the turn under way is void: that turn is made anew.
     Reset(ResetReason),
     /// A call was handed to its tool. After a crash this says which calls were under way.
@@ -84,6 +89,7 @@ impl LogEvent {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ModelTurn(_) => "model_turn",
+            Self::CutOff { .. } => "cut_off",
             Self::Reset(_) => "reset",
             Self::ToolStarted { .. } => "tool_started",
             Self::ToolTurn(_) => "tool_turn",

@@ -41,7 +41,10 @@ pub fn steps(log: &[LogEntry]) -> Vec<Step> {
                 }
             }
             LogEvent::ToolTurn(turn) => push("tool_result", tool_data(turn), turn.duration_ms, entry.at),
-            LogEvent::Reset(_) | LogEvent::ToolStarted { .. } | LogEvent::Finished(_) => {}
+            LogEvent::CutOff { .. }
+            | LogEvent::Reset(_)
+            | LogEvent::ToolStarted { .. }
+            | LogEvent::Finished(_) => {}
         }
     }
     steps

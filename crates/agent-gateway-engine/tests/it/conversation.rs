@@ -57,3 +57,15 @@ async fn a_fallback_that_is_asked_at_once_resets_nothing() {
     world.run().await;
     assert!(world.log.events.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_was_said_before_the_end_came_is_kept() {
+    for delivery in [Delivery::Whole, Delivery::Incremental] {
+        let mut world =
+            World::new([Reply::text("half an answer").then_error(ErrorKind::Unavailable, "gone")]);
+        world.delivery = delivery;
+        let ended = world.run().await;
+        assert_eq!(ended.outcome.stop_reason, StopReason::Error);
+        assert_eq!(ended.unrecorded, Some(LogEvent::CutOff { text: "half an answer".into() }));
+    }
+}

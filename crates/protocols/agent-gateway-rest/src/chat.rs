@@ -8,7 +8,10 @@ use agent_gateway_http::{Access, ApiError, Caller, Operation, Routes, Tag, json}
 use agent_gateway_runtime::{Executions, Submitted};
 use axum::{extract::State, http::StatusCode, response::Response};
 
-use crate::stream;
+use crate::{
+    run::{Repeated, Session},
+    stream,
+};
 
 mod request;
 mod response;
@@ -44,8 +47,11 @@ async fn chat(
     let Ok(agent) = AgentId::new(&agent_id) else {
         return Err(ApiError::not_found("agent_not_found", "Agent", &agent_id));
     };
+    let session = session_id.as_deref().map_or(Session::New, Session::Known);
     if options.delivery == Delivery::Incremental
-        && let Some(rest) = headers.resumed(&executions, &principal, &agent).await?
+        && let Some(rest) = headers
+            .resumed(&executions, &principal, &Repeated { agent: &agent, message: &message, session })
+            .await?
     {
         return Ok(rest);
     }

@@ -8,7 +8,10 @@ use agent_gateway_http::{Access, ApiError, Caller, Operation, Routes, Tag, json}
 use agent_gateway_runtime::{Executions, Submitted};
 use axum::{extract::State, http::StatusCode, response::Response};
 
-use crate::stream;
+use crate::{
+    run::{Repeated, Session},
+    stream,
+};
 
 mod request;
 mod response;
@@ -46,7 +49,13 @@ async fn invoke(
         return Err(ApiError::not_found("agent_not_found", "Agent", &agent_id));
     };
     if options.delivery == Delivery::Incremental
-        && let Some(rest) = headers.resumed(&executions, &principal, &agent).await?
+        && let Some(rest) = headers
+            .resumed(
+                &executions,
+                &principal,
+                &Repeated { agent: &agent, message: &message, session: Session::None },
+            )
+            .await?
     {
         return Ok(rest);
     }

@@ -1,6 +1,6 @@
 //! What invoke and chat share: the headers of a request for a run, and coming back to a stream.
 use agent_gateway_core::{
-    execution::{EventId, ExecutionRequest},
+    execution::{EventId, Execution, ExecutionRequest},
     id::{AgentId, IdempotencyKey},
     principal::Principal,
 };
@@ -36,12 +36,48 @@ impl RunHeaders {
         &self,
         executions: &Executions,
         caller: &Principal,
-        agent: &AgentId,
+        request: &Repeated<'_>,
     ) -> Result<Option<Response>, ApiError> {
         let Some(seen) = &self.seen else { return Ok(None) };
-        match executions.events(&seen.execution, caller, Some(seen)).await? {
-            Some(watched) if watched.execution().agent_id == *agent => Ok(Some(stream::watched(watched))),
-            _ => Err(Refusal::EventIdForeign.into()),
+        let stored = executions.get(&seen.execution, caller).await?;
+        let is_that = |run: Execution| request.is_about(&run) && run.user_id.as_ref() == caller.id();
+        if !stored.is_some_and(is_that) {
+            return Err(Refusal::EventIdForeign.into());
         }
+        match executions.events(&seen.execution, caller, Some(seen)).await? {
+            Some(watched) => Ok(Some(stream::watched(watched))),
+            None => Err(Refusal::EventIdForeign.into()),
+        }
+    }
+}
+
+/// What a request says that comes again for the rest of a stream.
+#[derive(Debug)]
+pub(crate) struct Repeated<'a> {
+    pub(crate) agent: &'a AgentId,
+    pub(crate) message: &'a str,
+    pub(crate) session: Session<'a>,
+}
+
+/// The session that such a request names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Session<'a> {
+    /// It wants no session.
+    None,
+    /// It wanted a new one.
+    New,
+    /// This one.
+    Known(&'a str),
+}
+
+impl Repeated<'_> {
+    /// Whether the run is what this request asked for when it came first.
+    fn is_about(&self, run: &Execution) -> bool {
+        let session = match (self.session, &run.session_id) {
+            (Session::None, None) | (Session::New, Some(_)) => true,
+            (Session::Known(wanted), Some(held)) => held.as_str() == wanted,
+            _ => false,
+        };
+        session && run.agent_id == *self.agent && run.message == self.message
     }
 }

@@ -50,8 +50,12 @@ pub(crate) async fn chat(args: Chat) -> Result<ExitCode> {
     };
     // What becomes of a turn is told once, in the conversation.
     super::serve::log(LogFormat::Text, "error");
-    let gateway =
-        Gateway::builder(&args.workspace.workspace).without_auth().use_memory_queue().build().await?;
+    let gateway = Gateway::builder(&args.workspace.workspace)
+        .without_auth()
+        .use_memory_queue()
+        .leave_orphans()
+        .build()
+        .await?;
     let code = talk(&gateway, args, input, format).await;
     gateway.shutdown().await?;
     code

@@ -2,6 +2,8 @@
 -- that follow each other, drafts of turns under way.
 ALTER TABLE {p}executions ADD COLUMN idempotency_fingerprint TEXT;
 ALTER TABLE {p}executions ADD COLUMN instance TEXT;
+-- What an earlier release left unfinished belongs to a process that is gone.
+UPDATE {p}executions SET instance = 'before the third migration' WHERE status IN ('queued', 'running');
 -- The conversation, while the execution is its unfinished turn. Rows that were there before hold none: what an earlier
 -- process left unfinished stops no conversation.
 ALTER TABLE {p}executions ADD COLUMN turn_of TEXT;
