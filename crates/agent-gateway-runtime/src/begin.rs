@@ -53,7 +53,7 @@ impl Beginning {
             _ => self.run_while_storing(is_stored.clone()).await,
         };
         // A write whose answer was lost may have happened, so that an execution that seems not to be stored is cared for too.
-        care.over(ended.as_ref().map(drop).map_err(|_| not_begun()));
+        care.over(&ended);
         ended
     }
 

@@ -157,7 +157,7 @@ async fn recover(shared: &Arc<Shared>, execution: Execution, cause: Cause) -> Re
     let (span, shared_too) = (info_span!("execution", id = %execution.id), shared.clone());
     shared.tasks.spawn(span, async move {
         let care = Care::of(&shared_too, attempt.execution.id.clone());
-        care.over(run(&shared_too, *attempt, &seat).await.map(drop));
+        care.over(&run(&shared_too, *attempt, &seat).await);
         drop(room);
     });
     Ok(Dealt::With)
@@ -176,7 +176,7 @@ impl Care {
     }
 
     /// The attempt is over. One that another attempt has overtaken needs no care.
-    pub(crate) fn over(mut self, ended: Result<()>) {
+    pub(crate) fn over<T>(mut self, ended: &Result<T>) {
         if ended.is_ok() {
             self.id = None;
         }
