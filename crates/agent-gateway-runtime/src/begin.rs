@@ -79,7 +79,8 @@ impl Beginning {
             }
         });
         let attempt = Attempt::first(plan, execution, scene, is_stored.clone());
-        let running = failed.run_until_cancelled(run(&shared, attempt, &seat));
+        // Boxed, because a future that is moved takes its room twice.
+        let running = failed.run_until_cancelled(Box::pin(run(&shared, attempt, &seat)));
         let ((), ended) = tokio::join!(storing, running);
         ended.unwrap_or_else(|| Err(not_begun()))
     }
@@ -95,7 +96,7 @@ impl Beginning {
         };
         is_stored.cancel();
         drop(told.send(Ok(())));
-        run(&shared, Attempt::first(plan, execution, scene, is_stored), &seat).await
+        Box::pin(run(&shared, Attempt::first(plan, execution, scene, is_stored), &seat)).await
     }
 }
 

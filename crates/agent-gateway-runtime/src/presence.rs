@@ -91,8 +91,18 @@ impl Presence {
         let same_place = !place.is_empty() && place == other_place;
         // A process may hold several gateways; one of another process with this number ended before this one began, but
         // which of the two it was cannot be told.
-        same_place && number != other_number && !Path::new("/proc").join(other_number).exists()
+        same_place && number != other_number && !is_running(other_number)
     }
+}
+
+/// Whether a process of this number runs here. One that has ended and whose parent has not noticed does not.
+fn is_running(number: &str) -> bool {
+    let process = Path::new("/proc").join(number);
+    let ended = std::fs::read_to_string(process.join("stat")).is_ok_and(|stat| {
+        let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+        state.is_some_and(|state| state.starts_with(['Z', 'X']))
+    });
+    process.exists() && !ended
 }
 
 /// The place and the process number of an instance.
