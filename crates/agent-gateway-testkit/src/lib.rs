@@ -18,9 +18,11 @@ pub mod tool;
 // What tests of the machine need.
 pub mod model_server;
 pub mod scripted;
+pub mod service;
 pub mod skip;
 
 // What the suites must find.
 pub mod saboteur;
 
 pub use fixture::Fixture;
+pub use service::Service;

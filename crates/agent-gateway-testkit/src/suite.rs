@@ -6,6 +6,8 @@ use std::{fmt, time::Duration};
 
 use agent_gateway_core::{Error, ErrorKind};
 
+use crate::{service::absent, skip::skip};
+
 /// How long one case may take. A backend that hangs fails its case by name instead of stopping the suite.
 const CASE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -19,10 +21,15 @@ pub enum Finding {
     Broken(String),
     /// The case does not apply to this backend, for this reason.
     Skipped(String),
+    /// The case needs a server that is not there: its word and the reason.
+    Absent(&'static str, String),
 }
 
 impl From<Error> for Finding {
     fn from(error: Error) -> Self {
+        if let Some((service, why)) = absent(&error) {
+            return Self::Absent(service, why);
+        }
         Self::Broken(format!("a call failed that should work: {error:?}"))
     }
 }
@@ -87,7 +94,7 @@ impl Report {
     pub async fn run(&mut self, port: &str, case: &'static str, body: impl Future<Output = CaseResult>) {
         match finding(body).await {
             Ok(()) => self.passed.push(case),
-            Err(Finding::Skipped(why)) => self.skipped.push((case, why)),
+            Err(Finding::Skipped(why) | Finding::Absent(_, why)) => self.skipped.push((case, why)),
             Err(Finding::Broken(what)) => {
                 self.failed.push((case, Failure { case: format!("{port}::{case}"), what }));
             }
@@ -125,6 +132,10 @@ pub async fn judge(
         Ok(()) => Ok(()),
         Err(Finding::Skipped(why)) => {
             eprintln!("skipped {port}::{case}: {why}");
+            Ok(())
+        }
+        Err(Finding::Absent(service, why)) => {
+            skip(service, &format!("{port}::{case}"), &why);
             Ok(())
         }
         Err(Finding::Broken(what)) => Err(Failure { case: format!("{port}::{case}"), what }),

@@ -17,6 +17,10 @@ pub struct PersistenceConfig {
     pub table_prefix: String,
     /// The schema, for databases that have them.
     pub db_schema: Option<String>,
+    /// Connections that are kept open, for databases that have several.
+    pub pool_size: u32,
+    /// Further connections that a rush may open.
+    pub max_overflow: u32,
 }
 
 impl Default for PersistenceConfig {
@@ -27,6 +31,8 @@ impl Default for PersistenceConfig {
             url: Secret::new("sqlite+aiosqlite:///agent_gateway.db"),
             table_prefix: String::new(),
             db_schema: None,
+            pool_size: 10,
+            max_overflow: 20,
         }
     }
 }

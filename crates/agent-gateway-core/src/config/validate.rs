@@ -134,6 +134,7 @@ impl GatewayConfig {
     }
 
     fn check_storage(&self, report: &mut Report) {
+        report.at_least_one("persistence.pool_size", self.persistence.pool_size);
         let prefix = &self.persistence.table_prefix;
         if !prefix.is_empty() && !is_sql_name(prefix) {
             let hint =

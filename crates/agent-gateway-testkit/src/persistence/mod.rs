@@ -104,6 +104,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
     presence: [
         announced_processes_are_known,
         an_execution_belongs_to_the_process_that_started_it,
+        handed_over_executions_are_the_queues,
         executions_of_dead_processes_are_orphans,
         an_orphan_that_is_taken_over_is_none,
     ],

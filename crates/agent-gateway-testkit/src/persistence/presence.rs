@@ -65,6 +65,38 @@ pub async fn an_execution_belongs_to_the_process_that_started_it(
     Ok(())
 }
 
+/// What waits becomes the queue's; what runs, ended or is another's stays.
+pub async fn handed_over_executions_are_the_queues(
+    fixture: &impl Fixture<dyn PersistenceBackend>,
+) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    let executions = store.executions();
+    let waiting = |name: &str, second| {
+        let mut execution = queued(second)?;
+        execution.instance = Some(process(name)?);
+        Ok::<_, Finding>(execution)
+    };
+    let mut mine = Vec::new();
+    for second in 0..120 {
+        mine.push(stored(&*store, waiting("a", second)?).await?.id);
+    }
+    let kept = [stored(&*store, waiting("a", 0)?).await?, stored(&*store, waiting("b", 1)?).await?];
+    let runs = stored(&*store, run_by("a", 2)?).await?;
+    let others: Vec<_> = [&kept[1], &runs].into_iter().map(|execution| execution.id.clone()).collect();
+    for _ in 0..2 {
+        executions.hand_over(&mine, &process("a")?).await?;
+        executions.hand_over(&others, &process("a")?).await?;
+        executions.hand_over(&[], &process("a")?).await?;
+    }
+    let mut wanted = Vec::from(kept);
+    wanted.push(runs);
+    ensure_eq!(executions.orphans(at(0)?, 1000).await?, wanted, "what still has a process");
+    for id in [&mine[0], &mine[119]] {
+        ensure_eq!(now(&*store, id).await?.instance, None, "the process of an execution of the queue");
+    }
+    Ok(())
+}
+
 /// Those of processes that were never announced, have ended, or have said nothing for too long; oldest first.
 pub async fn executions_of_dead_processes_are_orphans(
     fixture: &impl Fixture<dyn PersistenceBackend>,

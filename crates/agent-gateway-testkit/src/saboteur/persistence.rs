@@ -280,6 +280,9 @@ impl<S: Sabotage> ExecutionStore for Executions<S> {
     async fn retire(&self, instance: &InstanceId) -> Result<()> {
         self.inner.executions().retire(instance).await
     }
+    async fn hand_over(&self, ids: &[ExecutionId], from: &InstanceId) -> Result<()> {
+        self.inner.executions().hand_over(ids, from).await
+    }
     async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
         self.inner.executions().orphans(self.sabotage.orphans_at(now), limit).await
     }

@@ -1,5 +1,9 @@
 //! The processes that are alive, as rows of `instances`, and the executions that those that are not left behind.
-use agent_gateway_core::{Result, Timestamp, execution::Execution, id::InstanceId};
+use agent_gateway_core::{
+    Result, Timestamp,
+    execution::Execution,
+    id::{ExecutionId, InstanceId},
+};
 
 use crate::{
     Database, RowExt, Statement,
@@ -23,6 +27,27 @@ pub async fn instances<D: Database>(database: &D) -> Result<Vec<(InstanceId, Tim
 /// Forgets a process.
 pub async fn retire<D: Database>(database: &D, instance: &InstanceId) -> Result<()> {
     write(database, "DELETE FROM {p}instances WHERE id = $1", vec![instance.as_str().into()]).await
+}
+
+/// How many executions one statement hands over; a text of one size is prepared once.
+const HANDED: usize = 50;
+
+/// Lets the queue see to executions of `from` that still wait.
+pub async fn hand_over<D: Database>(database: &D, ids: &[ExecutionId], from: &InstanceId) -> Result<()> {
+    let places: Vec<String> = (2..HANDED + 2).map(|number| format!("${number}")).collect();
+    let text = format!(
+        "UPDATE {{p}}executions SET instance = NULL WHERE id IN ({}) AND instance = $1 AND status = 'queued'",
+        places.join(", ")
+    );
+    let statements = ids.chunks(HANDED).filter_map(|chunk| {
+        // A shorter list is filled up with its last id.
+        let last = chunk.last()?;
+        let ids = chunk.iter().chain(std::iter::repeat(last)).take(HANDED);
+        let args = std::iter::once(from.as_str().into()).chain(ids.map(|id| id.as_str().into()));
+        Some(Statement::new(database.names(), &text, args.collect()))
+    });
+    let statements: Vec<Statement> = statements.collect();
+    if statements.is_empty() { Ok(()) } else { database.write(statements).await.map(drop) }
 }
 
 /// At most `limit` unfinished executions whose process is not alive at `now`, oldest first.

@@ -123,6 +123,10 @@ impl ExecutionStore for Executions {
         presence::retire(&*self.0, instance).await
     }
 
+    async fn hand_over(&self, ids: &[ExecutionId], from: &InstanceId) -> Result<()> {
+        presence::hand_over(&*self.0, ids, from).await
+    }
+
     async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
         presence::orphans(&*self.0, now, limit).await
     }

@@ -170,6 +170,19 @@ impl ExecutionStore for Executions {
         Ok(())
     }
 
+    async fn hand_over(&self, ids: &[ExecutionId], from: &InstanceId) -> Result<()> {
+        let mut rows = self.table.rows()?;
+        for id in ids {
+            if let Ok(stored) = rows.known(id)
+                && stored.execution.status == ExecutionStatus::Queued
+                && stored.execution.instance.as_ref() == Some(from)
+            {
+                stored.execution.instance = None;
+            }
+        }
+        Ok(())
+    }
+
     async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
         let rows = self.table.rows()?;
         Ok(rows.orphans(now).take(limit as usize).cloned().collect())

@@ -82,6 +82,10 @@ pub trait ExecutionStore: Send + Sync {
     /// Forgets a process: it has ended. Safe to repeat.
     async fn retire(&self, instance: &InstanceId) -> Result<()>;
 
+    /// Lets the queue see to executions that `from` created and that still wait: they have no instance from now on. Those that
+    /// have started, have ended or are another process's stay as they are. Safe to repeat.
+    async fn hand_over(&self, ids: &[ExecutionId], from: &InstanceId) -> Result<()>;
+
     /// At most `limit` unfinished executions whose process is not alive at `now`, oldest first. Executions without an
     /// instance are a queue's, and never among them.
     async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>>;

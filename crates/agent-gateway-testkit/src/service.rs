@@ -1,0 +1,103 @@
+//! Real servers for tests: where they are, and what a test says that has none.
+use std::{net::SocketAddr, time::Duration};
+
+use agent_gateway_core::{Error, Result};
+use tokio::net::TcpStream;
+
+/// What an absent server's error is marked with.
+const ABSENT: &str = "testkit.service";
+/// How long a server of this machine may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A server that tests of a backend need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// PostgreSQL, with the right to make schemas.
+    Postgres,
+    /// Redis 6.2 or newer.
+    Redis,
+    /// RabbitMQ 3.8 or newer.
+    RabbitMq,
+}
+
+impl Service {
+    /// Its word in the skip log and in `AGW_REQUIRE`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::RabbitMq => "rabbitmq",
+        }
+    }
+
+    /// The variable that says where it is.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "AGW_TEST_POSTGRES_URL",
+            Self::Redis => "AGW_TEST_REDIS_URL",
+            Self::RabbitMq => "AGW_TEST_RABBITMQ_URL",
+        }
+    }
+
+    /// Where it is when nobody says otherwise.
+    #[must_use]
+    pub fn default_url(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres://postgres@127.0.0.1:5432/postgres",
+            Self::Redis => "redis://127.0.0.1:6379/0",
+            Self::RabbitMq => "amqp://guest:guest@127.0.0.1:5672/%2f",
+        }
+    }
+
+    fn default_address(self) -> SocketAddr {
+        let port = match self {
+            Self::Postgres => 5432,
+            Self::Redis => 6379,
+            Self::RabbitMq => 5672,
+        };
+        ([127, 0, 0, 1], port).into()
+    }
+
+    /// Its URL: that of the variable, or the default where something listens there. Otherwise an error which makes a case
+    /// of a suite a skip; any other test asks [`needs_service!`](crate::needs_service).
+    pub async fn url(self) -> Result<String> {
+        if let Some(url) = std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
+            return Ok(url);
+        }
+        let connecting = TcpStream::connect(self.default_address());
+        match tokio::time::timeout(PATIENCE, connecting).await {
+            Ok(Ok(_)) => Ok(self.default_url().to_owned()),
+            _ => Err(Error::unsupported(format!(
+                "{} is not set and nothing listens at {}",
+                self.variable(),
+                self.default_address()
+            ))
+            .during(ABSENT)
+            .with("service", self.word())),
+        }
+    }
+}
+
+/// The service and the reason, when an error says that a service is not there.
+pub(crate) fn absent(error: &Error) -> Option<(&'static str, String)> {
+    if error.operation() != ABSENT {
+        return None;
+    }
+    let text = error.to_string();
+    let all = [Service::Postgres, Service::Redis, Service::RabbitMq];
+    let service = all.into_iter().find(|service| text.contains(service.variable()))?;
+    Some((service.word(), error.message().to_owned()))
+}
+
+/// The URL of a service; ends the test as skipped when it is not there.
+#[macro_export]
+macro_rules! needs_service {
+    ($service:expr, $test:expr) => {
+        match $service.url().await {
+            Ok(url) => url,
+            Err(error) => return $crate::skip::skip($service.word(), $test, error.message()),
+        }
+    };
+}
