@@ -42,7 +42,6 @@ pub(crate) const CONFIG: &[Unsupported] = &[
     refused("auth.mode", &["oauth2", "composite", "custom"], Some("auth.enabled")),
     refused("rate_limit.enabled", &["true"], None),
     later("timezone"),
-    later("context"),
     later("server.workers"),
     later("auth.oauth2"),
     later("notifications"),

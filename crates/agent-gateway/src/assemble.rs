@@ -301,13 +301,13 @@ impl Plan {
         let persistence: Arc<dyn PersistenceBackend> = match persistence {
             Choice::Given(opening) => opening.open().await?,
             Choice::Configured if self.config.persistence.enabled => {
-                catalog.open_persistence(&self.config.persistence).await?
+                catalog.open_persistence(&self.config).await?
             }
             Choice::Configured => Arc::new(InProcessStore::default()),
         };
         let queue = match queue {
             Choice::Given(queue) => queue,
-            Choice::Configured => catalog.open_queue(&self.config.queue).await?,
+            Choice::Configured => catalog.open_queue(&self.config).await?,
         };
         let info = (persistence.info(), queue.info());
         let ports = Ports::open(self.parts.source, self.parts.model, persistence, queue).await?;
