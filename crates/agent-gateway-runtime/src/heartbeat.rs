@@ -44,7 +44,9 @@ async fn keep(shared: Arc<Shared>, lease: Lease, enough: CancellationToken) -> L
                 enough.cancelled().await;
                 return lease;
             }
-            Err(error) => tracing::warn!(error = ?error, "the lease could not be extended; it is tried again"),
+            Err(error) => {
+                tracing::warn!(error = ?error, "the lease could not be extended; it is tried again")
+            }
         }
     }
 }

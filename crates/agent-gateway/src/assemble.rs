@@ -2,6 +2,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
+    Error,
+    capability::{BackendInfo, Durability},
     config::{AuthConfig, AuthMode, GatewayConfig, ModelConfig},
     diagnostic::{Diagnostic, Severity},
     id::ModelName,
@@ -16,7 +18,7 @@ use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 
 use crate::{
     BuildError, Gateway,
-    builder::{AuthChoice, Choice, Choices},
+    builder::{AuthChoice, Choice, Choices, Role},
     models,
 };
 
@@ -297,7 +299,7 @@ impl Plan {
         let (true, Some(authenticator)) = (fatal.is_empty(), self.parts.authenticator) else {
             return Err(BuildError::Configuration(fatal));
         };
-        let Choices { catalog, persistence, queue, reload, orphans, .. } = self.choices;
+        let Choices { catalog, persistence, queue, reload, orphans, role, .. } = self.choices;
         let persistence: Arc<dyn PersistenceBackend> = match persistence {
             Choice::Given(opening) => opening.open().await?,
             Choice::Configured if self.config.persistence.enabled => {
@@ -310,10 +312,14 @@ impl Plan {
             Choice::Configured => catalog.open_queue(&self.config).await?,
         };
         let info = (persistence.info(), queue.info());
+        check_role(role, &info)?;
         let ports = Ports::open(self.parts.source, self.parts.model, persistence, queue).await?;
         let limits = Limits {
             max_running: self.config.server.max_connections.max(1),
-            workers: self.config.queue.workers.max(1),
+            workers: match role {
+                Role::GatewayOnly => 0,
+                Role::Whole | Role::WorkerOnly => self.config.queue.workers.max(1),
+            },
             max_retries: self.config.queue.max_retries,
             visibility: Duration::from_secs(self.config.queue.visibility_timeout_s.max(1)),
             drain: Duration::from_secs(self.config.queue.drain_timeout_s),
@@ -323,4 +329,27 @@ impl Plan {
         let runtime = Runtime::start(ports, self.parts.recipe, self.snapshot, authenticator, limits);
         Ok(Gateway::new(runtime, self.config, reload, info, self.parts.tools)?)
     }
+}
+
+/// A process that leaves a part of the work to others must be able to reach them.
+fn check_role(role: Role, (persistence, queue): &(BackendInfo, BackendInfo)) -> Result<(), Error> {
+    let (alone, hint) = match role {
+        Role::Whole => return Ok(()),
+        Role::WorkerOnly => {
+            ("a process that only works on queued executions", "there would be nothing to do")
+        }
+        Role::GatewayOnly => ("a process without workers", "nobody would run what it queues"),
+    };
+    for (key, info, shared) in [
+        ("queue.backend", queue, "redis, rabbitmq or postgres"),
+        ("persistence.backend", persistence, "postgres, or sqlite on one machine"),
+    ] {
+        if info.durability == Durability::Process {
+            return Err(Error::misconfigured(format!(
+                "{alone} needs a backend that processes share, and {key} is one of this process alone: {hint}; use {shared}"
+            ))
+            .with(key, &info.name));
+        }
+    }
+    Ok(())
 }

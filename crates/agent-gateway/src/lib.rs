@@ -16,7 +16,7 @@ pub mod prelude;
 mod serve;
 
 pub use assemble::{AuthSummary, ModelSource, Plan};
-pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder};
+pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder, Role};
 pub use catalog::Catalog;
 pub use chat::{Turn, TurnStream};
 pub use gateway::{Execution, Gateway};
