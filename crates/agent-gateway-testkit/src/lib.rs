@@ -17,6 +17,7 @@ pub mod tool;
 
 // What tests of the machine need.
 pub mod model_server;
+pub mod private;
 pub mod scripted;
 pub mod service;
 pub mod skip;

@@ -69,26 +69,31 @@ impl Service {
         let connecting = TcpStream::connect(self.default_address());
         match tokio::time::timeout(PATIENCE, connecting).await {
             Ok(Ok(_)) => Ok(self.default_url().to_owned()),
-            _ => Err(Error::unsupported(format!(
-                "{} is not set and nothing listens at {}",
-                self.variable(),
-                self.default_address()
-            ))
-            .during(ABSENT)
-            .with("service", self.word())),
+            _ => {
+                let (variable, address) = (self.variable(), self.default_address());
+                Err(absence(self, format!("{variable} is not set and nothing listens at {address}")))
+            }
         }
     }
 }
 
+/// The error that says that a service is not there.
+pub(crate) fn absence(service: Service, why: String) -> Error {
+    Error::unsupported(format!("{}: {why}", service.word())).during(ABSENT)
+}
+
+/// Whether an error says that a service is not there.
+#[must_use]
+pub fn is_absent(error: &Error) -> bool {
+    error.operation() == ABSENT
+}
+
 /// The service and the reason, when an error says that a service is not there.
 pub(crate) fn absent(error: &Error) -> Option<(&'static str, String)> {
-    if error.operation() != ABSENT {
-        return None;
-    }
-    let text = error.to_string();
     let all = [Service::Postgres, Service::Redis, Service::RabbitMq];
-    let service = all.into_iter().find(|service| text.contains(service.variable()))?;
-    Some((service.word(), error.message().to_owned()))
+    let (word, why) = error.message().split_once(": ").filter(|_| is_absent(error))?;
+    let service = all.into_iter().find(|service| service.word() == word)?;
+    Some((service.word(), why.to_owned()))
 }
 
 /// The URL of a service; ends the test as skipped when it is not there.
