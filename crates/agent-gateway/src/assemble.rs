@@ -17,7 +17,7 @@ use agent_gateway_tools::{FileToolSettings, FileTools};
 use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 
 use crate::{
-    BuildError, Gateway,
+    BuildError, Gateway, backends,
     builder::{AuthChoice, Choice, Choices, Role},
     models,
 };
@@ -91,9 +91,14 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
         (None, None) => ModelSource::Offline,
         _ => ModelSource::Configured,
     };
-    let ConfigReading { config, diagnostics, .. } = reading;
+    let named = match reading.origin("persistence.backend") {
+        Some(_) => backends::Named::Backend,
+        None => backends::Named::Nothing,
+    };
+    let ConfigReading { mut config, diagnostics, .. } = reading;
+    backends::settle(&mut config, named);
     findings.extend(diagnostics.into_iter().filter(|finding| concerns(&choices.auth, finding)));
-    findings.extend(check_backends(&choices, &config));
+    findings.extend(backends::check(&choices, &config));
     let (model, answerer) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
     let (auth, authenticator) = choose_auth(&choices, &config.auth, &mut findings);
     let tools = Arc::new(FileTools::new(FileToolSettings {
@@ -133,18 +138,6 @@ fn recipe(
     recipe.code_tools.clone_from(&choices.tools);
     recipe.schemas = choices.schemas.clone();
     recipe
-}
-
-fn check_backends(choices: &Choices, config: &GatewayConfig) -> Vec<Diagnostic> {
-    let persistence = match &choices.persistence {
-        Choice::Configured if config.persistence.enabled => Some(config.persistence.backend.as_str()),
-        _ => None,
-    };
-    let queue = match &choices.queue {
-        Choice::Configured => Some(config.queue.backend.as_str()),
-        Choice::Given(_) => None,
-    };
-    choices.catalog.check(persistence, queue)
 }
 
 /// The name and who chose it, and what answers.

@@ -3,6 +3,7 @@
 
 // Making a gateway.
 mod assemble;
+mod backends;
 mod builder;
 mod catalog;
 mod models;
