@@ -55,7 +55,10 @@ pub(super) fn start(service: Service, state: &mut State) -> Result<()> {
     let programs = find(service).with_context(|| format!("{} is not installed", service.word()))?;
     // Not in the target folder: that may be closed to the user PostgreSQL runs as.
     let prefix = format!("agent-gateway-{}-", service.word());
-    let folder = tempfile::Builder::new().prefix(&prefix).tempdir().context("making a folder for it")?;
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let mut folder = tempfile::Builder::new();
+    folder.prefix(&prefix).permissions(owner_only);
+    let folder = folder.tempdir().context("making a folder for it")?;
     let launched = match programs {
         Programs::Postgres(bin) => postgres::launch(&bin, folder.path()),
         Programs::Redis(program) => redis::launch(&program, folder.path()),
