@@ -6,6 +6,8 @@ use tokio::net::TcpStream;
 
 /// What an absent server's error is marked with.
 const ABSENT: &str = "testkit.service";
+/// The value of a variable that says: there is none.
+const NONE: &str = "none";
 /// How long a server of this machine may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -60,11 +62,14 @@ impl Service {
         ([127, 0, 0, 1], port).into()
     }
 
-    /// Its URL: that of the variable, or the default where something listens there. Otherwise an error which makes a case
-    /// of a suite a skip; any other test asks [`needs_service!`](crate::needs_service).
+    /// Its URL: that of the variable, or the default where something listens there. The value `none` says that there is
+    /// none, whatever listens. Without a server it is an error which makes a case of a suite a skip; any other test asks
+    /// [`needs_service!`](crate::needs_service).
     pub async fn url(self) -> Result<String> {
-        if let Some(url) = std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
-            return Ok(url);
+        match std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
+            Some(url) if url == NONE => return Err(absence(self, format!("{} is {NONE}", self.variable()))),
+            Some(url) => return Ok(url),
+            None => {}
         }
         let connecting = TcpStream::connect(self.default_address());
         match tokio::time::timeout(PATIENCE, connecting).await {

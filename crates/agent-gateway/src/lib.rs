@@ -33,6 +33,15 @@ pub use agent_gateway_core as core;
 pub use agent_gateway_genai as genai;
 pub use agent_gateway_http as http;
 pub use agent_gateway_llm as llm;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use agent_gateway_postgres as postgres;
+#[cfg(feature = "rabbitmq")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]
+pub use agent_gateway_rabbitmq as rabbitmq;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use agent_gateway_redis as redis;
 #[cfg(feature = "rest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
 pub use agent_gateway_rest as rest;
