@@ -9,6 +9,7 @@ mod it {
     mod notification;
     mod persistence;
     mod queue;
+    mod rates;
     mod retrieval;
     mod suite;
     mod tool;
