@@ -108,9 +108,16 @@ impl Server {
 
     /// Asks it to end, as an operator would, and waits for that.
     pub(super) fn stop(&mut self) {
+        self.signal("-TERM");
         if let Some(mut process) = self.process.take() {
-            Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
             process.wait().unwrap();
+        }
+    }
+
+    /// Sends it a signal: `-STOP` makes it hang until `-CONT`.
+    pub(super) fn signal(&self, signal: &str) {
+        if let Some(process) = &self.process {
+            Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
         }
     }
 }
