@@ -12,6 +12,7 @@ pub mod model;
 pub mod notification;
 pub mod persistence;
 pub mod queue;
+pub mod rates;
 pub mod retrieval;
 pub mod tool;
 

@@ -10,6 +10,7 @@ mod it {
     mod persistence;
     mod private;
     mod queue;
+    mod rates;
     mod retrieval;
     mod suite;
     mod tool;
