@@ -22,5 +22,15 @@ mod error;
 mod open;
 mod prepare;
 
+// Statements and rows.
+mod database;
+mod row;
+mod text;
+mod writer;
+
+// The persistence.
+mod backend;
+
+pub use backend::PostgresBackend;
 pub use config::PostgresConfig;
 pub use open::Postgres;
