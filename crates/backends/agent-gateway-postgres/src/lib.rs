@@ -22,5 +22,12 @@ mod error;
 mod open;
 mod prepare;
 
+// The queue and the lock.
+mod lock;
+mod queue;
+mod statement;
+
 pub use config::PostgresConfig;
+pub use lock::PostgresLock;
 pub use open::Postgres;
+pub use queue::PostgresQueue;

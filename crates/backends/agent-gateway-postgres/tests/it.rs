@@ -2,6 +2,7 @@
 // Under `cfg(test)`, so that helpers too may panic.
 #[cfg(test)]
 mod it {
+    mod conformance;
     mod opening;
     mod urls;
     mod world;
