@@ -3,11 +3,15 @@ use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{Error, Result};
 use sqlx::{
-    AssertSqlSafe, PgPool,
+    AssertSqlSafe, PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgArguments, PgRow},
 };
 
-use crate::error::{Cause, cause, convert};
+use crate::{
+    connect,
+    error::{Cause, cause, convert},
+};
 
 /// How long a statement may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,8 +63,22 @@ pub(crate) struct Statement {
 impl Statement {
     /// Runs it once.
     pub(crate) async fn run(&self, pool: &PgPool, args: PgArguments) -> Result<Vec<PgRow>, Failed> {
+        let connection = pool.acquire().await.map_err(|error| Failed::new(self.operation, error))?;
+        self.run_on(connection, args).await
+    }
+
+    /// Runs it once more after a connection was lost: where one is, there may be others, so this one is asked first.
+    pub(crate) async fn run_again(&self, pool: &PgPool, args: PgArguments) -> Result<Vec<PgRow>, Failed> {
+        let connection = connect::living(pool).await.map_err(|error| Failed::new(self.operation, error))?;
+        self.run_on(connection, args).await
+    }
+
+    async fn run_on(
+        &self,
+        mut connection: PoolConnection<Postgres>,
+        args: PgArguments,
+    ) -> Result<Vec<PgRow>, Failed> {
         let failed = |error| Failed::new(self.operation, error);
-        let mut connection = pool.acquire().await.map_err(failed)?;
         let query =
             sqlx::query_with(AssertSqlSafe(self.text.clone()), args).persistent(self.plan == Plan::Kept);
         match tokio::time::timeout(TIMEOUT, query.fetch_all(&mut *connection)).await {
@@ -87,14 +105,17 @@ impl Statement {
         pool: &PgPool,
         args: impl Fn() -> Result<PgArguments>,
     ) -> Result<Vec<PgRow>, Failed> {
-        let mut attempt = 1;
-        loop {
-            let args = args().map_err(|error| Failed { cause: Cause::Other, error })?;
-            match self.run(pool, args).await {
-                Err(failed) if failed.is_passing() && attempt < ATTEMPTS => attempt += 1,
+        let plain = |error| Failed { cause: Cause::Other, error };
+        let mut done = self.run(pool, args().map_err(plain)?).await;
+        for _ in 1..ATTEMPTS {
+            match done {
+                Err(failed) if failed.is_passing() => {
+                    done = self.run_again(pool, args().map_err(plain)?).await;
+                }
                 done => return done,
             }
         }
+        done
     }
 }
 

@@ -180,8 +180,7 @@ impl ExecutionQueue for PostgresQueue {
     async fn request_cancel(&self, id: &ExecutionId) -> Result<()> {
         let pool = self.shared.pool(CANCEL)?;
         let notice = format!("{id} {}", self.shared.instance);
-        let args =
-            || Args::default().with(self.shared.channels.cancel.as_str()).with(notice.as_str()).done();
+        let args = || Args::default().with(self.shared.channels.cancel.as_str()).with(notice.as_str()).done();
         self.cancel.repeat(pool, args).await?;
         // This process does not wait for its own notice: whoever begins to listen from here on must not hear it.
         self.shared.cancelled(id.clone());

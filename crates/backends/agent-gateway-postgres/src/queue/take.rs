@@ -21,6 +21,9 @@ use crate::{
 pub(super) const LEASE: &str = "postgres.lease";
 
 // One row for each job, and one more that says when the next one is due. The server's clock decides.
+//
+// The commit does not wait for the disk. A server that crashes in the next moment may forget the lease: then it is void, as
+// if it had run out, and the job is handed out again.
 const TAKE: &str = "\
     WITH due AS MATERIALIZED ( \
         SELECT execution_id, due_at, place FROM {p}execution_queue \
@@ -34,9 +37,10 @@ const TAKE: &str = "\
         FROM placed WHERE job.execution_id = placed.execution_id \
         RETURNING placed.slot, job.execution_id, job.payload, job.deliveries \
     ) \
-    SELECT slot, execution_id, payload, deliveries, NULL::bigint FROM taken \
+    SELECT slot, execution_id, payload, deliveries, NULL::bigint, NULL FROM taken \
     UNION ALL \
-    SELECT NULL, NULL, NULL, NULL, (extract(epoch FROM min(due_at) - now()) * 1000000)::bigint \
+    SELECT NULL, NULL, NULL, NULL, (extract(epoch FROM min(due_at) - now()) * 1000000)::bigint, \
+        set_config('synchronous_commit', 'off', true) \
     FROM {p}execution_queue WHERE due_at > now() \
     ORDER BY 1";
 // As if it had never been handed out: the place among the others, and the count.
@@ -78,6 +82,13 @@ pub(super) struct Taken {
     pub(super) next: Option<Duration>,
 }
 
+/// Whether a connection was lost just now.
+#[derive(Clone, Copy, Debug)]
+enum Attempt {
+    First,
+    Second,
+}
+
 impl Taker {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
@@ -91,17 +102,17 @@ impl Taker {
 
     /// Takes one job for each slot, as long as there are some.
     pub(super) async fn take(&self, slots: &[&LeaseRequest]) -> Result<Taken> {
-        match self.attempt(slots).await {
+        match self.attempt(slots, Attempt::First).await {
             // Whatever the lost statement took was given back to the others before it is tried again.
             Err(failed) if failed.is_passing() => {
                 self.give_back().await?;
-                Ok(self.attempt(slots).await?)
+                Ok(self.attempt(slots, Attempt::Second).await?)
             }
             taken => Ok(taken?),
         }
     }
 
-    async fn attempt(&self, slots: &[&LeaseRequest]) -> Result<Taken, Failed> {
+    async fn attempt(&self, slots: &[&LeaseRequest], attempt: Attempt) -> Result<Taken, Failed> {
         let plain = |error| Failed { cause: Cause::Other, error };
         let pool = self.shared.pool(LEASE).map_err(plain)?;
         let token = Uuid::now_v7().to_string();
@@ -109,7 +120,12 @@ impl Taker {
         let times: Vec<_> = slots.iter().map(|slot| micros(slot.visibility)).collect();
         let count = i64::try_from(slots.len()).unwrap_or(i64::MAX);
         let args = Args::default().with(count).with(token.as_str()).with(holders).with(times).done();
-        let rows = match self.take.run(pool, args.map_err(plain)?).await {
+        let args = args.map_err(plain)?;
+        let ran = match attempt {
+            Attempt::First => self.take.run(pool, args).await,
+            Attempt::Second => self.take.run_again(pool, args).await,
+        };
+        let rows = match ran {
             Ok(rows) => rows,
             Err(failed) => {
                 if matches!(failed.cause, Cause::Lost | Cause::Slow) {
