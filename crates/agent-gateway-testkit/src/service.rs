@@ -67,7 +67,7 @@ impl Service {
     /// [`needs_service!`](crate::needs_service).
     pub async fn url(self) -> Result<String> {
         match std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
-            Some(url) if url == NONE => return Err(self.is_absent(format!("{} is {NONE}", self.variable()))),
+            Some(url) if url == NONE => return Err(absence(self, format!("{} is {NONE}", self.variable()))),
             Some(url) => return Ok(url),
             None => {}
         }
@@ -76,25 +76,29 @@ impl Service {
             Ok(Ok(_)) => Ok(self.default_url().to_owned()),
             _ => {
                 let (variable, address) = (self.variable(), self.default_address());
-                Err(self.is_absent(format!("{variable} is not set and nothing listens at {address}")))
+                Err(absence(self, format!("{variable} is not set and nothing listens at {address}")))
             }
         }
     }
+}
 
-    fn is_absent(self, why: String) -> Error {
-        Error::unsupported(why).during(ABSENT).with("service", self.word())
-    }
+/// The error that says that a service is not there.
+pub(crate) fn absence(service: Service, why: String) -> Error {
+    Error::unsupported(format!("{}: {why}", service.word())).during(ABSENT)
+}
+
+/// Whether an error says that a service is not there.
+#[must_use]
+pub fn is_absent(error: &Error) -> bool {
+    error.operation() == ABSENT
 }
 
 /// The service and the reason, when an error says that a service is not there.
 pub(crate) fn absent(error: &Error) -> Option<(&'static str, String)> {
-    if error.operation() != ABSENT {
-        return None;
-    }
-    let text = error.to_string();
     let all = [Service::Postgres, Service::Redis, Service::RabbitMq];
-    let service = all.into_iter().find(|service| text.contains(service.variable()))?;
-    Some((service.word(), error.message().to_owned()))
+    let (word, why) = error.message().split_once(": ").filter(|_| is_absent(error))?;
+    let service = all.into_iter().find(|service| service.word() == word)?;
+    Some((service.word(), why.to_owned()))
 }
 
 /// The URL of a service; ends the test as skipped when it is not there.

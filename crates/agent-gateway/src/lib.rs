@@ -3,6 +3,7 @@
 
 // Making a gateway.
 mod assemble;
+mod backends;
 mod builder;
 mod catalog;
 mod models;
@@ -16,7 +17,7 @@ pub mod prelude;
 mod serve;
 
 pub use assemble::{AuthSummary, ModelSource, Plan};
-pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder};
+pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder, Role};
 pub use catalog::Catalog;
 pub use chat::{Turn, TurnStream};
 pub use gateway::{Execution, Gateway};
