@@ -9,13 +9,14 @@ mod journal;
 // The queue: a directory with one file for each job.
 mod spool;
 
-// What `gateway.yaml` says of both.
-pub mod config;
+// How `gateway.yaml` chooses them.
+mod config;
 
 // What both need.
 mod blocking;
 mod error;
 
+pub use config::{open_journal, open_spool};
 pub use journal::JournalStore;
 pub use spool::SpoolQueue;
 

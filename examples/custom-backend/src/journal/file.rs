@@ -166,3 +166,32 @@ impl Journal {
         self.read = Position::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use agent_gateway_core::{
+        ErrorKind, Timestamp,
+        id::UserId,
+        ports::persistence::{PersistenceBackend, UserProfile},
+    };
+
+    use super::super::users;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_write_has_not_happened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let ann = UserProfile::new(UserId::new("ann").unwrap(), Timestamp::UNIX_EPOCH);
+        let mut journal = Journal::open(path.clone()).unwrap();
+        // A disk that fails.
+        journal.file = File::open(&path).unwrap();
+
+        journal.memory().users().put(&ann).await.unwrap();
+        let error = journal.append(&Change::from(users::Change::Put(ann.clone()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+
+        journal.catch_up().unwrap();
+        assert_eq!(journal.memory().users().get(&ann.id).await.unwrap(), None);
+    }
+}
