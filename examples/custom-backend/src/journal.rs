@@ -30,7 +30,7 @@ use self::shared::Shared;
 /// Keeps every change as one line of JSON in a file, and everything that the lines add up to in memory.
 ///
 /// - A write is applied in memory, which may refuse it, and then appended to the file. It answers when the disk has it.
-/// - A read is answered from memory, after the lines that others have appended meanwhile were replayed.
+/// - A read is answered from memory, after the lines were replayed that others have appended meanwhile.
 /// - Several handles of one machine may share a file, also in several processes: an operation holds the file's lock.
 /// - A process that dies in the middle of a line leaves a torn one: the next to open the file cuts it off. A damaged
 ///   line anywhere else is `Misconfigured`, and nothing is read past it.
@@ -63,7 +63,7 @@ impl PersistenceBackend for JournalStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.shared.current().await.map(drop)
+        self.shared.begin().await.map(drop)
     }
 
     async fn close(&self) -> Result<()> {

@@ -75,8 +75,9 @@ impl ExecutionQueue for SpoolQueue {
     }
 
     async fn enqueue(&self, job: &Job) -> Result<()> {
-        let text = serde_json::to_vec(job)
-            .map_err(|error| Error::unexpected("a job is no JSON").during("spool.enqueue").caused_by(error))?;
+        let text = serde_json::to_vec(job).map_err(|error| {
+            Error::unexpected("a job is no JSON").during("spool.enqueue").caused_by(error)
+        })?;
         if text.len() > MAX_PAYLOAD {
             return Err(Error::too_large("the job is too large")
                 .during("spool.enqueue")

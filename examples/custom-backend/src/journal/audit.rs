@@ -30,6 +30,6 @@ impl AuditStore for Shared {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<AuditRecord>> {
-        self.current().await?.audit().list(page).await
+        self.begin().await?.memory().audit().list(page).await
     }
 }

@@ -38,11 +38,11 @@ impl ConnectionStore for Shared {
     }
 
     async fn get(&self, id: &ConnectionId) -> Result<Option<Connection>> {
-        self.current().await?.connections().get(id).await
+        self.begin().await?.memory().connections().get(id).await
     }
 
     async fn list(&self) -> Result<Vec<Connection>> {
-        self.current().await?.connections().list().await
+        self.begin().await?.memory().connections().list().await
     }
 
     async fn delete(&self, id: &ConnectionId) -> Result<bool> {

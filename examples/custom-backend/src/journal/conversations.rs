@@ -44,7 +44,7 @@ impl ConversationStore for Shared {
     }
 
     async fn get(&self, id: &ConversationId, who: &Visibility) -> Result<Option<Conversation>> {
-        self.current().await?.conversations().get(id, who).await
+        self.begin().await?.memory().conversations().get(id, who).await
     }
 
     async fn list(
@@ -53,7 +53,7 @@ impl ConversationStore for Shared {
         who: &Visibility,
         page: PageRequest,
     ) -> Result<Page<Conversation>> {
-        self.current().await?.conversations().list(query, who, page).await
+        self.begin().await?.memory().conversations().list(query, who, page).await
     }
 
     async fn append(
@@ -70,7 +70,7 @@ impl ConversationStore for Shared {
     }
 
     async fn tail(&self, id: &ConversationId, limit: u32) -> Result<Vec<ConversationMessage>> {
-        self.current().await?.conversations().tail(id, limit).await
+        self.begin().await?.memory().conversations().tail(id, limit).await
     }
 
     async fn messages(
@@ -79,7 +79,7 @@ impl ConversationStore for Shared {
         after: u64,
         limit: u32,
     ) -> Result<Vec<ConversationMessage>> {
-        self.current().await?.conversations().messages(id, after, limit).await
+        self.begin().await?.memory().conversations().messages(id, after, limit).await
     }
 
     async fn set_metadata(&self, id: &ConversationId, metadata: &JsonMap) -> Result<()> {

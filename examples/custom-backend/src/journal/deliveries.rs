@@ -63,10 +63,10 @@ impl DeliveryStore for Shared {
         who: &Visibility,
         page: PageRequest,
     ) -> Result<Page<Delivery>> {
-        self.current().await?.deliveries().list(query, who, page).await
+        self.begin().await?.memory().deliveries().list(query, who, page).await
     }
 
     async fn count(&self, query: &DeliveryQuery, who: &Visibility) -> Result<u64> {
-        self.current().await?.deliveries().count(query, who).await
+        self.begin().await?.memory().deliveries().count(query, who).await
     }
 }

@@ -51,11 +51,11 @@ impl ExecutionStore for Shared {
     }
 
     async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
-        self.current().await?.executions().get(id, who).await
+        self.begin().await?.memory().executions().get(id, who).await
     }
 
     async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>> {
-        self.current().await?.executions().find_by_key(key, owner).await
+        self.begin().await?.memory().executions().find_by_key(key, owner).await
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<u64> {
@@ -73,7 +73,7 @@ impl ExecutionStore for Shared {
         who: &Visibility,
         page: PageRequest,
     ) -> Result<Page<Execution>> {
-        self.current().await?.executions().list(query, who, page).await
+        self.begin().await?.memory().executions().list(query, who, page).await
     }
 
     async fn advance(&self, id: &ExecutionId, fence: Fence, change: &Transition) -> Result<Advanced> {
@@ -97,7 +97,7 @@ impl ExecutionStore for Shared {
     }
 
     async fn draft(&self, id: &ExecutionId) -> Result<Option<Draft>> {
-        self.current().await?.executions().draft(id).await
+        self.begin().await?.memory().executions().draft(id).await
     }
 
     async fn announce(&self, instance: &InstanceId, until: Timestamp) -> Result<()> {
@@ -105,7 +105,7 @@ impl ExecutionStore for Shared {
     }
 
     async fn instances(&self) -> Result<Vec<(InstanceId, Timestamp)>> {
-        self.current().await?.executions().instances().await
+        self.begin().await?.memory().executions().instances().await
     }
 
     async fn retire(&self, instance: &InstanceId) -> Result<()> {
@@ -117,18 +117,18 @@ impl ExecutionStore for Shared {
     }
 
     async fn orphans(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>> {
-        self.current().await?.executions().orphans(now, limit).await
+        self.begin().await?.memory().executions().orphans(now, limit).await
     }
 
     async fn log(&self, id: &ExecutionId, after: Cursor, limit: u32) -> Result<Vec<LogEntry>> {
-        self.current().await?.executions().log(id, after, limit).await
+        self.begin().await?.memory().executions().log(id, after, limit).await
     }
 }
 
 #[async_trait]
 impl AnalyticsStore for Shared {
     async fn cost(&self, window: CostWindow, group: CostGroup, who: &Visibility) -> Result<Vec<CostRow>> {
-        match self.current().await?.analytics() {
+        match self.begin().await?.memory().analytics() {
             Some(analytics) => analytics.cost(window, group, who).await,
             None => Err(agent_gateway_core::Error::unsupported("the memory sums nothing")),
         }

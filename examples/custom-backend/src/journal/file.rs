@@ -3,7 +3,6 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{BufRead, BufReader, Seek, SeekFrom, Write},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    memory: Arc<InProcessStore>,
+    memory: InProcessStore,
     /// How much of the file is in memory.
     read: Position,
 }
@@ -44,7 +43,7 @@ impl Journal {
         let mut options = OpenOptions::new();
         let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
         let file = opened.map_err(|error| error::opening("journal.open", &path, error))?;
-        let memory = Arc::new(InProcessStore::with_capacity(CAPACITY));
+        let memory = InProcessStore::with_capacity(CAPACITY);
         let mut journal = Self { path, file, memory, read: Position::default() };
         journal.lock()?;
         journal.catch_up()?;
@@ -55,8 +54,8 @@ impl Journal {
         Ok(journal)
     }
 
-    pub(super) fn memory(&self) -> Arc<InProcessStore> {
-        self.memory.clone()
+    pub(super) fn memory(&self) -> &InProcessStore {
+        &self.memory
     }
 
     /// Keeps everyone else from the file, in this process and in others.
@@ -71,7 +70,9 @@ impl Journal {
                         .during("journal.lock")
                         .with("path", self.path.display()));
                 }
-                Err(TryLockError::Error(error)) => return Err(error::using("journal.lock", &self.path, error)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error::using("journal.lock", &self.path, error));
+                }
             }
         }
     }
@@ -116,7 +117,7 @@ impl Journal {
             if header.journal > VERSION {
                 return Err(self.damaged("the journal was written by a newer build: use that one"));
             }
-            self.memory = Arc::new(InProcessStore::with_capacity(header.capacity));
+            self.memory = InProcessStore::with_capacity(header.capacity);
             return Ok(());
         }
         let change: Change = self.parse(line)?;
@@ -141,28 +142,33 @@ impl Journal {
 
     /// Appends one line that memory holds already. Needs the lock, and memory that holds all other lines.
     pub(super) fn append(&mut self, line: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_vec(line)
-            .map_err(|error| Error::unexpected("a change is no JSON").during("journal.append").caused_by(error))?;
-        text.push(b'\n');
-        if let Err(error) = self.store(&text) {
+        let stored = self.store(line);
+        if stored.is_err() {
             self.take_back();
-            return Err(error::using("journal.append", &self.path, error));
         }
-        self.read = Position { bytes: self.read.bytes + text.len() as u64, lines: self.read.lines + 1 };
-        Ok(())
+        stored
     }
 
-    fn store(&mut self, text: &[u8]) -> std::io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.read.bytes))?;
-        self.file.write_all(text)?;
-        self.file.sync_data()
+    fn store(&mut self, line: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(line).map_err(|error| {
+            Error::unexpected("a change is no JSON").during("journal.append").caused_by(error)
+        })?;
+        text.push(b'\n');
+        let mut write = || {
+            self.file.seek(SeekFrom::Start(self.read.bytes))?;
+            self.file.write_all(&text)?;
+            self.file.sync_data()
+        };
+        write().map_err(|error| error::using("journal.append", &self.path, error))?;
+        self.read = Position { bytes: self.read.bytes + text.len() as u64, lines: self.read.lines + 1 };
+        Ok(())
     }
 
     /// Nothing of a failed write has happened: not in the file, and not in memory, which is read anew by the next caller.
     fn take_back(&mut self) {
         // Where this fails too, the rest is a torn line, or one that the caller was not told of.
         let _ = self.file.set_len(self.read.bytes);
-        self.memory = Arc::new(InProcessStore::with_capacity(CAPACITY));
+        self.memory = InProcessStore::with_capacity(CAPACITY);
         self.read = Position::default();
     }
 }

@@ -45,11 +45,11 @@ impl ScheduleStore for Shared {
     }
 
     async fn get(&self, id: &ScheduleId, who: &Visibility) -> Result<Option<ScheduleRecord>> {
-        self.current().await?.schedules().get(id, who).await
+        self.begin().await?.memory().schedules().get(id, who).await
     }
 
     async fn list(&self, who: &Visibility, page: PageRequest) -> Result<Page<ScheduleRecord>> {
-        self.current().await?.schedules().list(who, page).await
+        self.begin().await?.memory().schedules().list(who, page).await
     }
 
     async fn activate(&self, id: &ScheduleId, activation: Activation) -> Result<bool> {

@@ -19,8 +19,9 @@ enum State {
 
 /// One caller's turn: nobody else, in no process, reads or writes the file until it is dropped.
 ///
-/// A write is three lines: begin a turn, apply the change to its memory, append it. What memory refuses is not appended. A
-/// caller who stops waiting cannot come in between: memory answers at once, and appending goes on to its end.
+/// A read begins a turn and asks its memory. A write is three lines: begin a turn, apply the change to its memory, append it.
+/// What memory refuses is not appended. A caller who stops waiting cannot come in between: memory answers at once, and
+/// appending goes on to its end.
 #[derive(Debug)]
 pub(super) struct Turn(OwnedMappedMutexGuard<State, Journal>);
 
@@ -47,15 +48,10 @@ impl Shared {
         .await
     }
 
-    /// Memory as of now, for reading.
-    pub(super) async fn current(&self) -> Result<Arc<InProcessStore>> {
-        Ok(self.begin().await?.memory())
-    }
-
     /// A whole write, for changes whose answer is only that they happened.
     pub(super) async fn write(&self, change: impl Into<Change>) -> Result<()> {
         let (change, turn) = (change.into(), self.begin().await?);
-        change.apply(&turn.memory()).await?;
+        change.apply(turn.memory()).await?;
         turn.append(change).await
     }
 
@@ -66,7 +62,7 @@ impl Shared {
 }
 
 impl Turn {
-    pub(super) fn memory(&self) -> Arc<InProcessStore> {
+    pub(super) fn memory(&self) -> &InProcessStore {
         self.0.memory()
     }
 

@@ -36,7 +36,7 @@ impl UserStore for Shared {
     }
 
     async fn get(&self, id: &UserId) -> Result<Option<UserProfile>> {
-        self.current().await?.users().get(id).await
+        self.begin().await?.memory().users().get(id).await
     }
 
     async fn delete(&self, id: &UserId) -> Result<bool> {
@@ -52,7 +52,7 @@ impl UserStore for Shared {
     }
 
     async fn setup(&self, user: &UserId, agent: &AgentId) -> Result<Option<AgentSetup>> {
-        self.current().await?.users().setup(user, agent).await
+        self.begin().await?.memory().users().setup(user, agent).await
     }
 
     async fn delete_setup(&self, user: &UserId, agent: &AgentId) -> Result<bool> {

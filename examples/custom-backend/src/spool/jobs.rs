@@ -44,7 +44,9 @@ impl Jobs {
             unsettled += self.0.jobs(place)?.len();
         }
         if unsettled >= CAPACITY {
-            return Err(Error::rate_limited("the spool is full").during("spool.enqueue").with("limit", CAPACITY));
+            return Err(Error::rate_limited("the spool is full")
+                .during("spool.enqueue")
+                .with("limit", CAPACITY));
         }
         self.0.write(Place::Ready, &Name::new().to_string(), text)
     }
@@ -84,12 +86,14 @@ impl Jobs {
     }
 
     pub(super) fn extend(&self, lease: &Lease, by: Duration) -> Result<()> {
+        let _one = self.0.settling();
         let held = self.held(lease, "spool.extend")?;
         let longer = (Place::Leased, held.at(Instant::after(by)));
         self.leave(held, longer, lease, "spool.extend")
     }
 
     pub(super) fn complete(&self, lease: &Lease) -> Result<()> {
+        let _one = self.0.settling();
         let held = self.held(lease, "spool.complete")?;
         match self.0.remove(Place::Leased, &held.to_string())? {
             Found::Here => self.0.settle(Place::Leased),
@@ -98,16 +102,19 @@ impl Jobs {
     }
 
     pub(super) fn give_back(&self, lease: &Lease) -> Result<()> {
+        let _one = self.0.settling();
         let held = self.held(lease, "spool.release")?;
         self.leave(held, (Place::Ready, held.at(Instant::NONE)), lease, "spool.release")
     }
 
     pub(super) fn delay(&self, lease: &Lease, delay: Duration) -> Result<()> {
+        let _one = self.0.settling();
         let held = self.held(lease, "spool.release")?;
         self.leave(held, (Place::Delayed, held.at(Instant::after(delay))), lease, "spool.release")
     }
 
     pub(super) fn bury(&self, lease: &Lease, reason: &str) -> Result<()> {
+        let _one = self.0.settling();
         let held = self.held(lease, "spool.release")?;
         self.kill(held, reason)
     }

@@ -2,7 +2,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use agent_gateway_core::{Error, Result};
@@ -51,11 +54,12 @@ pub(super) enum Found {
 pub(super) struct Directory {
     path: PathBuf,
     closed: AtomicBool,
+    settling: Mutex<()>,
 }
 
 impl Directory {
     pub(super) fn open(path: PathBuf) -> Result<Self> {
-        let directory = Self { path, closed: AtomicBool::new(false) };
+        let directory = Self { path, closed: AtomicBool::new(false), settling: Mutex::new(()) };
         directory.make()?;
         Ok(directory)
     }
@@ -81,6 +85,12 @@ impl Directory {
             return Err(Error::unavailable("the spool is closed"));
         }
         Ok(())
+    }
+
+    /// Who uses a lease first looks for its file and then moves it. A worker extends a lease while it completes it: in one
+    /// handle, one use comes after the other, so that the first does not take the file from under the second's eyes.
+    pub(super) fn settling(&self) -> MutexGuard<'_, ()> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file(&self, place: Place, name: &str) -> PathBuf {
