@@ -60,7 +60,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "facade-default", packages: &["agent-gateway"], ..PLAIN },
     Row { name: "cli", packages: &["agent-gateway-cli"], ..PLAIN },
     Row { name: "journeys", packages: &["agent-gateway-tests"], ..PLAIN },
-    Row { name: "examples", packages: &["quickstart"], ..PLAIN },
+    Row { name: "examples", packages: &["quickstart", "custom-backend"], ..PLAIN },
     Row { name: "tooling", packages: &["xtask", "agent-gateway-bench"], ..PLAIN },
 ];
 

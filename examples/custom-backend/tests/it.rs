@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod it {
     mod gateway;
+    mod guide;
     mod journal;
     mod spool;
 }
