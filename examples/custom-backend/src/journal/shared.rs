@@ -13,7 +13,7 @@ pub(super) struct Shared(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 enum State {
-    Open(Journal),
+    Open(Box<Journal>),
     Closed,
 }
 
@@ -28,14 +28,14 @@ pub(super) struct Turn(OwnedMappedMutexGuard<State, Journal>);
 impl Shared {
     pub(super) async fn open(path: PathBuf) -> Result<Self> {
         let journal = blocking(|| Journal::open(path)).await?;
-        Ok(Self(Arc::new(Mutex::new(State::Open(journal)))))
+        Ok(Self(Arc::new(Mutex::new(State::Open(Box::new(journal))))))
     }
 
     /// Begins a turn, in which memory holds everything that the file does.
     pub(super) async fn begin(&self) -> Result<Turn> {
         let state = self.0.clone().lock_owned().await;
         let journal = OwnedMutexGuard::try_map(state, |state| match state {
-            State::Open(journal) => Some(journal),
+            State::Open(journal) => Some(&mut **journal),
             State::Closed => None,
         });
         let Ok(journal) = journal else { return Err(Error::unavailable("the journal is closed")) };
