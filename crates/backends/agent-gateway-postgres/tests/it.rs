@@ -3,7 +3,12 @@
 #[cfg(test)]
 mod it {
     mod conformance;
+    mod loss;
     mod opening;
+    mod proxy;
+    mod sample;
+    mod sharing;
     mod urls;
     mod world;
+    mod writer;
 }
