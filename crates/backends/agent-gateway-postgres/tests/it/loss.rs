@@ -52,7 +52,8 @@ async fn a_commit_that_is_lost_is_repeated_and_one_without_answer_is_not() {
     let world = World::at(&url);
     let proxy = Proxy::before(&url, 0).await;
     let store = through(&proxy, &world).await;
-    for (number, commit) in [Commit::IsLost, Commit::IsUnanswered, Commit::IsUnanswered].into_iter().enumerate()
+    for (number, commit) in
+        [Commit::IsLost, Commit::IsUnanswered, Commit::IsUnanswered].into_iter().enumerate()
     {
         let execution = running("hello");
         let executions = store.executions();

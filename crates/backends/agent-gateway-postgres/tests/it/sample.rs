@@ -1,7 +1,6 @@
 //! Values that the tests store.
 use agent_gateway_core::{
-    JsonMap,
-    Timestamp,
+    JsonMap, Timestamp,
     execution::{
         Cursor, DraftPiece, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome,
         StopReason, Transition, Usage,
