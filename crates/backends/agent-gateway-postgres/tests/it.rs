@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod it {
     mod conformance;
+    mod load;
     mod loss;
     mod opening;
     mod proxy;
+    mod recovery;
     mod sample;
+    mod server;
     mod sharing;
+    mod steps;
     mod urls;
     mod world;
     mod writer;
