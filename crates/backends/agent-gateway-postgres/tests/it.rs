@@ -2,6 +2,7 @@
 // Under `cfg(test)`, so that helpers too may panic.
 #[cfg(test)]
 mod it {
+    mod adoption;
     mod conformance;
     mod load;
     mod loss;
