@@ -1,5 +1,5 @@
 //! Connections that end, a server that goes away, a pool that is empty.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_gateway_core::{
     ErrorKind, Result,
@@ -10,7 +10,7 @@ use agent_gateway_postgres::{PostgresBackend, PostgresConfig};
 use agent_gateway_testkit::{Service, needs_service};
 use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     proxy::{Commit, Proxy},
@@ -123,7 +123,8 @@ async fn a_server_that_was_away_is_found_again() {
     let store = through(&proxy, &world).await;
     let before = running("before");
     store.executions().create(&before).await.unwrap();
-    proxy.stop();
+    let port = proxy.port();
+    drop(proxy);
     let start = Instant::now();
     let executions: Vec<_> = (0..50).map(|_| running("meanwhile")).collect();
     let answers = join_all(executions.iter().map(|execution| store.executions().create(execution))).await;
@@ -131,11 +132,10 @@ async fn a_server_that_was_away_is_found_again() {
     assert!(refused.into_iter().all(|kind| kind == ErrorKind::Unavailable));
     assert_eq!(store.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    let proxy = Proxy::before(&url, proxy.port()).await;
+    let _proxy = Proxy::before(&url, port).await;
     store.ping().await.unwrap();
     run(&store, &running("after")).await.unwrap();
     assert!(store.executions().get(&before.id, &everyone()).await.unwrap().is_some());
-    proxy.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,8 @@ async fn an_empty_pool_is_unavailable() {
     let waiting = store.clone();
     let execution = running("hello");
     let id = execution.id.clone();
-    let read = tokio::spawn(async move { waiting.executions().get(&id, &everyone()).await });
+    let mut read = JoinSet::new();
+    read.spawn(async move { waiting.executions().get(&id, &everyone()).await });
     let waits = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM {}.executions%'",
         world.schema
@@ -166,7 +167,7 @@ async fn an_empty_pool_is_unavailable() {
     let record = record();
     store.audit().append(&record).await.unwrap();
     sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
-    assert!(read.await.unwrap().unwrap().is_none());
+    assert!(read.join_next().await.unwrap().unwrap().unwrap().is_none());
     store.ping().await.unwrap();
 }
 

@@ -7,7 +7,7 @@ use std::sync::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    task::JoinSet,
 };
 use url::Url;
 
@@ -23,12 +23,13 @@ pub(crate) enum Commit {
     IsUnanswered,
 }
 
+/// Ends every connection when it is dropped, and takes no more.
 pub(crate) struct Proxy {
     /// The server's URL by way of this proxy.
     pub(crate) url: String,
     commit: Arc<AtomicU8>,
     cut: Arc<AtomicUsize>,
-    accepting: AbortHandle,
+    _accepting: JoinSet<()>,
 }
 
 impl Proxy {
@@ -43,14 +44,15 @@ impl Proxy {
         url.query_pairs_mut().append_pair("sslmode", "disable");
         let (commit, cut) = (Arc::new(AtomicU8::new(Commit::Passes as u8)), Arc::new(AtomicUsize::new(0)));
         let (wanted, done) = (commit.clone(), cut.clone());
-        let accepting = tokio::spawn(async move {
-            let mut passing = tokio::task::JoinSet::new();
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            let mut passing = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
                 passing.spawn(pass(client, server, wanted.clone(), done.clone()));
             }
         });
-        Self { url: url.into(), commit, cut, accepting: accepting.abort_handle() }
+        Self { url: url.into(), commit, cut, _accepting: accepting }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -65,17 +67,6 @@ impl Proxy {
     /// How many commits were cut off.
     pub(crate) fn cut(&self) -> usize {
         self.cut.load(Ordering::SeqCst)
-    }
-
-    /// Ends every connection and takes no more.
-    pub(crate) fn stop(&self) {
-        self.accepting.abort();
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
