@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{
+    connect,
     error::{Cause, cause, convert},
     open::Member,
     row::{Row, arguments},
@@ -15,8 +16,6 @@ use crate::{
 const OPERATION: &str = "postgres.read";
 /// How long a read may take, with the wait for a connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a read is tried whose connection is gone. When a server restarts, every connection of the pool is.
-const ATTEMPTS: u32 = 4;
 
 /// One opened database.
 #[derive(Debug)]
@@ -39,17 +38,21 @@ impl Connections {
     }
 }
 
+/// A connection that was used a moment ago may be gone, as all of them are when a server restarts; then another one is asked
+/// whether it lives before it reads.
 async fn fetch(pool: &PgPool, statement: &Statement) -> Result<Vec<Row>> {
-    let mut attempt = 1;
-    loop {
-        let args = arguments(&statement.args).map_err(|error| convert(OPERATION, error))?;
-        let query = sqlx::query_with(AssertSqlSafe(statement.text.clone()), args);
-        match query.fetch_all(pool).await {
-            Ok(rows) => return Ok(rows.into_iter().map(Row).collect()),
-            Err(error) if cause(&error) == Cause::Lost && attempt < ATTEMPTS => attempt += 1,
-            Err(error) => return Err(convert(OPERATION, error)),
+    let failed = |error| convert(OPERATION, error);
+    let text = || AssertSqlSafe(statement.text.clone());
+    let args = arguments(&statement.args).map_err(failed)?;
+    let rows = match sqlx::query_with(text(), args).fetch_all(pool).await {
+        Err(error) if cause(&error) == Cause::Lost => {
+            let mut connection = connect::living(pool).await.map_err(failed)?;
+            let args = arguments(&statement.args).map_err(failed)?;
+            sqlx::query_with(text(), args).fetch_all(&mut *connection).await
         }
-    }
+        rows => rows,
+    };
+    Ok(rows.map_err(failed)?.into_iter().map(Row).collect())
 }
 
 #[async_trait]

@@ -17,6 +17,7 @@
 mod config;
 
 // Opening and making the schema.
+mod adopt;
 mod connect;
 mod error;
 mod open;

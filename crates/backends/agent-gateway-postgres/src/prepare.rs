@@ -1,16 +1,18 @@
 //! Making the schema, by one process at a time.
-use agent_gateway_core::{Error, ErrorKind, Result};
+use agent_gateway_core::{Error, Result};
 use agent_gateway_sql::{
     Names,
     schema::{Dialect, migrations},
 };
 use sqlx::{
-    AssertSqlSafe, PgConnection, Row,
+    AssertSqlSafe, Connection, PgConnection, Row,
     migrate::{MigrateError, Migrator},
 };
 
 use crate::{
-    PostgresConfig, connect,
+    PostgresConfig,
+    adopt::Place,
+    connect,
     error::{Cause, cause, convert},
 };
 
@@ -24,19 +26,10 @@ pub(crate) async fn prepare(config: &PostgresConfig, names: &Names, schema: &str
     let mut connection = connect::single(OPERATION, config).await?;
     let prepared = locked(&mut connection, names, schema).await;
     connect::dismiss(connection).await;
-    prepared.map_err(|error| {
-        let error = error.with("database", config.location()).with("schema", schema);
-        match error.kind() {
-            ErrorKind::Misconfigured => {
-                error.with("needs", "GRANT CREATE ON DATABASE, or USAGE and CREATE ON SCHEMA")
-            }
-            _ => error,
-        }
-    })
+    prepared.map_err(|error| error.with("database", config.location()).with("schema", schema))
 }
 
 async fn locked(connection: &mut PgConnection, names: &Names, schema: &str) -> Result<()> {
-    let failed = |error| convert(OPERATION, error);
     let mut migrator = migrations(names, &Dialect::POSTGRES);
     // The driver's own lock would be one for the whole database, and it keeps it when a migration fails.
     migrator.set_locking(false);
@@ -54,7 +47,15 @@ async fn locked(connection: &mut PgConnection, names: &Names, schema: &str) -> R
     if is_current(connection, names, &migrator).await.map_err(failed)? {
         return Ok(());
     }
-    migrator.run_direct(None, connection, false).await.map_err(explain)
+    let place = Place { names, schema };
+    if !place.is_anothers(connection).await? {
+        return migrator.run_direct(None, connection, false).await.map_err(explain);
+    }
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    place.adopt(&mut transaction).await?;
+    migrator.run_direct(None, &mut *transaction, false).await.map_err(explain)?;
+    place.move_rows(&mut transaction).await?;
+    transaction.commit().await.map_err(failed)
 }
 
 async fn has_schema(connection: &mut PgConnection, schema: &str) -> Result<bool, sqlx::Error> {
@@ -106,9 +107,19 @@ fn explain(error: MigrateError) -> Error {
         )
         .with("differing migration", version),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            return convert(OPERATION, error);
+            return failed(error);
         }
         other => Error::unexpected("the database could not be migrated").caused_by(other),
     };
     explained.during(OPERATION)
+}
+
+/// An error of the driver, and what to grant where a right is missing.
+pub(crate) fn failed(error: sqlx::Error) -> Error {
+    let forbidden = cause(&error) == Cause::Forbidden;
+    let error = convert(OPERATION, error);
+    if forbidden {
+        return error.with("needs", "GRANT CREATE ON DATABASE, or USAGE and CREATE ON SCHEMA");
+    }
+    error
 }

@@ -96,7 +96,7 @@ impl PostgresDriver {
     async fn fate(&mut self, lost: sqlx::Error) -> Result<(), Failure> {
         self.connection = None;
         let lost = convert(OPERATION, lost);
-        let Some(transaction) = self.transaction.take() else { return Err(unknown(lost)) };
+        let Some(transaction) = self.transaction.take() else { return Err(unknown(&lost)) };
         for _ in 0..QUESTIONS {
             match self.ask(&transaction).await {
                 Ok(Some(status)) => match status.as_str() {
@@ -107,7 +107,7 @@ impl PostgresDriver {
                 _ => break,
             }
         }
-        Err(unknown(lost))
+        Err(unknown(&lost))
     }
 
     /// What the server says of a transaction; `None` when it is not the server that ran it.
@@ -173,7 +173,7 @@ fn gone() -> Failure {
     Failure { reach: Reach::Passing, error }
 }
 
-fn unknown(lost: Error) -> Failure {
+fn unknown(lost: &Error) -> Failure {
     let message = "the connection to the database was lost during a commit, and the server does not say what became \
                    of it: read what is stored before writing again";
     let error = Error::new(ErrorKind::Unavailable, message).during(OPERATION).retry_as(Retry::Never);

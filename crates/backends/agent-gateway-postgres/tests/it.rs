@@ -2,11 +2,18 @@
 // Under `cfg(test)`, so that helpers too may panic.
 #[cfg(test)]
 mod it {
+    mod adoption;
     mod conformance;
     mod load;
+    mod loss;
     mod opening;
+    mod proxy;
     mod recovery;
+    mod sample;
     mod server;
+    mod sharing;
+    mod steps;
     mod urls;
     mod world;
+    mod writer;
 }

@@ -47,7 +47,8 @@ async fn adopt(connection: &mut SqliteConnection, names: &Names) -> Result<()> {
         let present = columns(connection, &names.bare_table(missing.table)).await?;
         if !present.is_empty() && !present.iter().any(|column| column == missing.column) {
             let table = names.table(missing.table);
-            let text = format!("ALTER TABLE {table} ADD COLUMN {} {}", missing.column, missing.definition);
+            let definition = Dialect::SQLITE.fill(missing.definition);
+            let text = format!("ALTER TABLE {table} ADD COLUMN {} {definition}", missing.column);
             run(connection, text).await?;
         }
     }

@@ -46,6 +46,15 @@ impl World {
         connection.close().await.unwrap();
     }
 
+    /// The texts that a statement selects beside the backend.
+    pub(crate) async fn texts(&self, text: &str) -> Vec<String> {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let text = AssertSqlSafe(text.replace("{s}", &self.schema));
+        let texts = sqlx::query_scalar(text).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        texts
+    }
+
     /// The one number that a statement selects beside the backend.
     pub(crate) async fn number(&self, text: &str) -> i64 {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();

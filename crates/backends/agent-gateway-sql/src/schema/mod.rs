@@ -52,6 +52,14 @@ impl Dialect {
     };
 }
 
+impl Dialect {
+    /// Puts this engine's types into a template, such as its own for `{json}` and `{time}`.
+    #[must_use]
+    pub fn fill(&self, template: &str) -> String {
+        self.words.iter().fold(template.to_owned(), |text, (token, word)| text.replace(token, word))
+    }
+}
+
 /// The migrations for these names. Each is safe on a database that the reference made, once [`adoption`] has been done.
 #[must_use]
 pub fn migrations(names: &Names, dialect: &Dialect) -> Migrator {
@@ -60,9 +68,7 @@ pub fn migrations(names: &Names, dialect: &Dialect) -> Migrator {
         (3, "streams and recovery", include_str!("0003_streams.sql")),
     ];
     let migration = |(version, description, template): Template| {
-        let typed =
-            dialect.words.iter().fold(template.to_owned(), |text, (token, word)| text.replace(token, word));
-        let sql = AssertSqlSafe(names.fill(&typed)).into_sql_str();
+        let sql = AssertSqlSafe(names.fill(&dialect.fill(template))).into_sql_str();
         Migration::new(version, description.into(), MigrationType::Simple, sql, false)
     };
     let mut migrator =
