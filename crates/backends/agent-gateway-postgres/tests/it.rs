@@ -6,6 +6,7 @@ mod it {
     mod load;
     mod opening;
     mod recovery;
+    mod rules;
     mod server;
     mod urls;
     mod world;

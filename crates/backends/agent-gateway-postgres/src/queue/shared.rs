@@ -72,8 +72,8 @@ impl Shared {
     }
 
     /// A statement of this queue.
-    pub(super) fn statement(&self, operation: &'static str, template: &str) -> Statement {
-        Statement { operation, text: self.member.names().fill(template), plan: Plan::Fresh }
+    pub(super) fn statement(&self, operation: &'static str, plan: Plan, template: &str) -> Statement {
+        Statement { operation, text: self.member.names().fill(template), plan }
     }
 
     /// Has these leases given back soon.

@@ -1,9 +1,10 @@
 //! What opening and preparing say when something is wrong.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_gateway_core::{Error, ErrorKind};
 use agent_gateway_postgres::{Postgres, PostgresConfig};
 use agent_gateway_testkit::{Service, needs_service};
+use tokio::time::Instant;
 
 use super::world::World;
 

@@ -1,5 +1,5 @@
 //! Lost connections and a server that goes away: everything goes on, and nothing waits for ever.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_gateway_core::{
     Error, ErrorKind,
@@ -9,6 +9,7 @@ use agent_gateway_core::{
 use agent_gateway_postgres::{Postgres, PostgresConfig, PostgresLock, PostgresQueue};
 use agent_gateway_testkit::{Service, needs_service};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::time::Instant;
 
 use super::{
     load::{ask, job, process},
