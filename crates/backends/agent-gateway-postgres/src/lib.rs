@@ -22,11 +22,21 @@ mod error;
 mod open;
 mod prepare;
 
+// Statements and rows.
+mod database;
+mod row;
+mod text;
+mod writer;
+
+// The persistence.
+mod backend;
+
 // The queue and the lock.
 mod lock;
 mod queue;
 mod statement;
 
+pub use backend::PostgresBackend;
 pub use config::PostgresConfig;
 pub use lock::PostgresLock;
 pub use open::Postgres;
