@@ -1,5 +1,5 @@
 //! Making the schema, by one process at a time.
-use agent_gateway_core::{Error, ErrorKind, Result};
+use agent_gateway_core::{Error, Result};
 use agent_gateway_sql::{
     Names,
     schema::{Dialect, migrations},
@@ -24,19 +24,21 @@ pub(crate) async fn prepare(config: &PostgresConfig, names: &Names, schema: &str
     let mut connection = connect::single(OPERATION, config).await?;
     let prepared = locked(&mut connection, names, schema).await;
     connect::dismiss(connection).await;
-    prepared.map_err(|error| {
-        let error = error.with("database", config.location()).with("schema", schema);
-        match error.kind() {
-            ErrorKind::Misconfigured => {
-                error.with("needs", "GRANT CREATE ON DATABASE, or USAGE and CREATE ON SCHEMA")
-            }
-            _ => error,
-        }
-    })
+    prepared.map_err(|error| error.with("database", config.location()).with("schema", schema))
+}
+
+/// What the driver says, and what to grant where a right is missing.
+fn failed(error: sqlx::Error) -> Error {
+    match cause(&error) {
+        Cause::Forbidden => convert(OPERATION, error).with(
+            "needs",
+            "GRANT CREATE ON DATABASE, or GRANT USAGE, CREATE ON SCHEMA where the schema is there",
+        ),
+        _ => convert(OPERATION, error),
+    }
 }
 
 async fn locked(connection: &mut PgConnection, names: &Names, schema: &str) -> Result<()> {
-    let failed = |error| convert(OPERATION, error);
     let mut migrator = migrations(names, &Dialect::POSTGRES);
     // The driver's own lock would be one for the whole database, and it keeps it when a migration fails.
     migrator.set_locking(false);
@@ -105,9 +107,7 @@ fn explain(error: MigrateError) -> Error {
             "the database was made by another build of agent-gateway: run that build, or restore a backup",
         )
         .with("differing migration", version),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            return convert(OPERATION, error);
-        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => return failed(error),
         other => Error::unexpected("the database could not be migrated").caused_by(other),
     };
     explained.during(OPERATION)

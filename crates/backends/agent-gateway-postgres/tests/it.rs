@@ -7,7 +7,6 @@ mod it {
     mod opening;
     mod recovery;
     mod rules;
-    mod server;
     mod urls;
     mod world;
 }

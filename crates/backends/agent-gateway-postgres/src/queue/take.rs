@@ -154,7 +154,8 @@ impl Taker {
         let unwanted = self.shared.take_unwanted();
         let given = self.give_all_back(&unwanted).await;
         if given.is_err() {
-            self.shared.give_back(unwanted);
+            // Without a wake: what failed just now would only fail again.
+            self.shared.keep_unwanted(unwanted);
         }
         given
     }
