@@ -106,9 +106,7 @@ fn explain(error: MigrateError) -> Error {
             "the database was made by another build of agent-gateway: run that build, or restore a backup",
         )
         .with("differing migration", version),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            return failed(error);
-        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => return failed(error),
         other => Error::unexpected("the database could not be migrated").caused_by(other),
     };
     explained.during(OPERATION)
@@ -119,7 +117,10 @@ pub(crate) fn failed(error: sqlx::Error) -> Error {
     let forbidden = cause(&error) == Cause::Forbidden;
     let error = convert(OPERATION, error);
     if forbidden {
-        return error.with("needs", "GRANT CREATE ON DATABASE, or USAGE and CREATE ON SCHEMA");
+        return error.with(
+            "needs",
+            "GRANT CREATE ON DATABASE, or GRANT USAGE, CREATE ON SCHEMA where the schema is there",
+        );
     }
     error
 }
