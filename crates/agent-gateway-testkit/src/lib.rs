@@ -18,6 +18,7 @@ pub mod tool;
 
 // What tests of the machine need.
 pub mod model_server;
+pub mod private;
 pub mod scripted;
 pub mod service;
 pub mod skip;

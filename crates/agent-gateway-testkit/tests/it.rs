@@ -8,6 +8,7 @@ mod it {
     mod model;
     mod notification;
     mod persistence;
+    mod private;
     mod queue;
     mod rates;
     mod retrieval;

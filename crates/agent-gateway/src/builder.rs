@@ -44,6 +44,7 @@ pub(crate) struct Choices {
     pub(crate) schemas: SchemaOverrides,
     pub(crate) reload: ReloadChoice,
     pub(crate) orphans: Orphans,
+    pub(crate) role: Role,
     pub(crate) problems: Vec<agent_gateway_core::diagnostic::Diagnostic>,
 }
 
@@ -65,6 +66,18 @@ pub(crate) enum AuthChoice {
     Open,
     /// Whom this provider knows.
     Provider(Arc<dyn AuthProvider>),
+}
+
+/// What a process does of the work. The others of its kind and it share a queue and a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Takes requests and runs queued executions.
+    #[default]
+    Whole,
+    /// Runs queued executions alone.
+    WorkerOnly,
+    /// Takes requests, and leaves queued executions to others.
+    GatewayOnly,
 }
 
 /// Whether `POST /v1/reload` is served.
@@ -91,6 +104,7 @@ impl GatewayBuilder<AuthUndecided> {
             schemas: SchemaOverrides::default(),
             reload: ReloadChoice::Off,
             orphans: Orphans::default(),
+            role: Role::default(),
             problems: Vec::new(),
         };
         Self { choices, auth: PhantomData }
@@ -189,6 +203,13 @@ impl<Auth> GatewayBuilder<Auth> {
     /// The JSON Schema of an agent's output; it wins over that of its file.
     pub fn set_output_schema(mut self, agent: AgentId, schema: Value) -> Self {
         self.choices.schemas.output.insert(agent, Arc::new(schema));
+        self
+    }
+
+    /// What this process does of the work. Anything but [`Role::Whole`] needs a queue and a database that processes share;
+    /// building without is `Misconfigured`.
+    pub fn role(mut self, role: Role) -> Self {
+        self.choices.role = role;
         self
     }
 

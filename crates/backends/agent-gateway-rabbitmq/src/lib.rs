@@ -1,1 +1,85 @@
 //! RabbitMQ for agent-gateway: a durable execution queue with delayed retry and dead letters.
+//!
+//! [`RabbitMqQueue`] keeps jobs in a quorum queue, for RabbitMQ 3.8 and newer. It is **not** a store: who may run what, and
+//! what became of it, is in the persistence backend.
+//!
+//! ```no_run
+//! # async fn open() -> agent_gateway_core::Result<()> {
+//! use agent_gateway_core::ports::queue::ExecutionQueue;
+//! use agent_gateway_rabbitmq::{RabbitMqConfig, RabbitMqQueue};
+//!
+//! let config = RabbitMqConfig::parse("amqp://gateway:secret@rabbit.internal/production")?;
+//! let queue = RabbitMqQueue::open(config).await?;
+//! queue.prepare().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is on the broker
+//!
+//! With the default `queue_name`:
+//!
+//! | name | what | holds |
+//! |---|---|---|
+//! | `ag.executions` | quorum queue | jobs that can be taken |
+//! | `ag.executions.delay.N` | classic queues, `N` = 1, 2, 4 .. 65536 | jobs that wait for up to `N` seconds |
+//! | `ag.executions.dlx` | direct exchange | nothing: the way to the dead ones |
+//! | `ag.executions.dead-letter` | quorum queue | the last 10 000 jobs given up; header `agw-reason` says why |
+//! | `ag.executions.cancel` | fanout exchange | nothing: requests to stop, to one exclusive queue of each process |
+//!
+//! Each of them outlives the broker's restart. Two deployments that share a virtual host need two names.
+//!
+//! # Leases
+//!
+//! The broker knows no time of a lease, so this crate keeps it: a lease is a delivery that is not acknowledged, and a
+//! deadline in this process. When the deadline passes, the job goes to the end of the queue. When the process or its
+//! connection dies, the broker hands the job out again, and every lease that was held through the connection is a
+//! `Conflict` from then on: its job may already be another worker's. A `complete` or `release` that was under way when the
+//! connection broke is `Unavailable`, because nobody knows whether the broker still heard it.
+//!
+//! A delivery's number is kept in a header and raised by the broker's own count, which counts each time that a job went
+//! back with a connection. A job that came for a worker which left meanwhile waits a second for another one of this
+//! process and is then given back to its old place; before RabbitMQ 4.3 the broker counts that as a delivery too. From
+//! RabbitMQ 4.0 on, a job that comes back with a broken connection 20 times goes to the dead ones. Before RabbitMQ 3.11.15
+//! a lease cannot be longer than the server's `consumer_timeout`, by default 30 minutes; after that it is 24 hours.
+//!
+//! # Delays
+//!
+//! A delayed job waits at least its delay. It leaves its delay queue only after those before it, so it may wait as long as
+//! the `N` of its queue, which is less than twice its delay (or one second).
+//!
+//! # When the connection breaks
+//!
+//! The crate reconnects by itself and does not use lapin's automatic recovery. Recovery revives the channels under their
+//! old numbers, and a delivery tag means something only on the channel that it came through: a lease could then settle the
+//! job of somebody else. Here everything that belongs to one connection is one session with its own leases; it ends as a
+//! whole and a new one begins, with the topology declared again. While there is none, calls wait up to two seconds and
+//! answer `Unavailable`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+
+// The port.
+mod queue;
+
+// One connection after another.
+mod session;
+mod supervisor;
+mod task;
+
+// What a session does.
+mod cancel;
+mod desk;
+mod intake;
+mod publisher;
+mod settler;
+mod sweeper;
+
+// What is on the wire and on the broker.
+mod error;
+mod message;
+mod names;
+mod topology;
+
+pub use config::RabbitMqConfig;
+pub use queue::RabbitMqQueue;

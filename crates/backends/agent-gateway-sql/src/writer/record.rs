@@ -6,15 +6,13 @@ use agent_gateway_core::{
     Result,
     execution::{Cursor, ExecutionStatus, Fence},
 };
-use agent_gateway_sql::{Columns, RowExt, Value};
 
 use super::{
-    batch::unreadable,
-    bulk::Bulk,
     command::{Change, Entry, Record, Recorded},
+    driver::{Driver, Failure},
     engine::Engine,
 };
-use crate::row::Row;
+use crate::{Columns, RowExt, Value};
 
 /// What is stored of an execution now.
 struct State {
@@ -38,9 +36,9 @@ struct Rows<'r> {
     growths: Vec<&'r [Value]>,
 }
 
-impl Engine {
+impl<D: Driver> Engine<D> {
     /// Makes the changes that the stored states allow. No execution occurs twice among them.
-    pub(super) async fn record(&mut self, records: Vec<&mut Record>) -> Result<(), sqlx::Error> {
+    pub(super) async fn record(&mut self, records: Vec<&mut Record>) -> Result<(), Failure> {
         if records.is_empty() {
             return Ok(());
         }
@@ -49,7 +47,7 @@ impl Engine {
         let ids: Vec<&[Value]> = ids.iter().map(std::slice::from_ref).collect();
         let mut states = HashMap::with_capacity(records.len());
         for row in self.write_rows(&texts.states, &ids).await? {
-            let (id, state) = state(&row).map_err(unreadable)?;
+            let (id, state) = state(&row).map_err(Failure::unreadable)?;
             states.insert(id, state);
         }
         let mut rows = Rows::default();
@@ -67,17 +65,9 @@ impl Engine {
         self.write_rows(&texts.finish, &rows.finishes).await?;
         Ok(())
     }
-
-    async fn write_rows(&mut self, bulk: &Bulk, rows: &[&[Value]]) -> Result<Vec<Row>, sqlx::Error> {
-        let mut found = Vec::new();
-        for (text, args) in bulk.statements(rows)? {
-            found.extend(self.execute(text, args).await?.rows);
-        }
-        Ok(found)
-    }
 }
 
-fn state(row: &Row) -> Result<(String, State)> {
+fn state<R: Columns>(row: &R) -> Result<(String, State)> {
     let status = ExecutionStatus::parse(&row.need_text("status")?)?;
     let (fence, end) = (Fence(row.count("fence")?), Cursor(row.count("last")?));
     let drafted = row.flag("drafted")?.unwrap_or_default();

@@ -11,25 +11,30 @@ use agent_gateway_core::{
     ports::persistence::ExecutionStore,
     principal::Visibility,
 };
-use agent_gateway_sql::{Database, Said, Value, drafts, executions, log, presence};
 use async_trait::async_trait;
 
-use crate::{
-    database::Connections,
-    writer::{Change, Entry, Recorded},
-};
+use crate::{Change, Database, Entry, Recorded, Said, Value, Writer, drafts, executions, log, presence};
 
+/// A database whose writes share transactions.
+pub trait Grouped: Database {
+    /// What writes.
+    fn writer(&self) -> &Writer<Self::Row>;
+}
+
+/// The store of executions.
 #[derive(Debug)]
-pub(crate) struct Executions(Arc<Connections>);
+pub struct Executions<D>(Arc<D>);
 
-impl Executions {
-    pub(crate) fn new(connections: Arc<Connections>) -> Self {
-        Self(connections)
+impl<D: Grouped> Executions<D> {
+    /// The executions of this database.
+    #[must_use]
+    pub fn new(database: Arc<D>) -> Self {
+        Self(database)
     }
 
     /// Adds to what is stored of an execution, which may not have moved on.
     async fn extend(&self, id: &ExecutionId, fence: Fence, change: Change) -> Result<Cursor> {
-        match self.0.writer.record(id, fence, change).await? {
+        match self.0.writer().record(id, fence, change).await? {
             Recorded::Unknown => Err(unknown(id)),
             Recorded::Refused { status, fence } => Err(Error::conflict("the execution has moved on")
                 .with("execution", id)
@@ -50,10 +55,10 @@ fn unknown(id: &ExecutionId) -> Error {
 }
 
 #[async_trait]
-impl ExecutionStore for Executions {
+impl<D: Grouped> ExecutionStore for Executions<D> {
     async fn create(&self, execution: &Execution) -> Result<()> {
         let taken = executions::turn_of(execution).map(|_| executions::taken(self.0.names(), execution));
-        self.0.writer.create(execution, executions::row(execution)?, taken).await
+        self.0.writer().create(execution, executions::row(execution)?, taken).await
     }
 
     async fn get(&self, id: &ExecutionId, who: &Visibility) -> Result<Option<Execution>> {
@@ -91,7 +96,7 @@ impl ExecutionStore for Executions {
             },
             _ => return Err(Error::unsupported("this store does not know that change of state")),
         };
-        match self.0.writer.record(id, fence, change).await? {
+        match self.0.writer().record(id, fence, change).await? {
             Recorded::Unknown => Err(unknown(id)),
             Recorded::Refused { status, fence } => Ok(Advanced::Refused { status, fence }),
             Recorded::Applied(_) => Ok(Advanced::Applied),

@@ -1,17 +1,12 @@
 //! The order inside a batch: the hot commands in runs that touch no execution twice, then the programs as they came.
 use std::{collections::HashSet, sync::Arc};
 
-use agent_gateway_core::Error;
-use agent_gateway_sql::{Effect, Statement};
-
 use super::{
     command::{Command, Create, Program, Record},
+    driver::{Driver, Failure},
     engine::Engine,
 };
-use crate::{
-    error::{convert, is_of_statement},
-    row::{Row, arguments},
-};
+use crate::Value;
 
 /// Commands of the hot path that can share statements, because no two of them touch the same execution or key.
 #[derive(Default)]
@@ -32,8 +27,10 @@ impl Run<'_> {
     }
 }
 
-impl Engine {
-    pub(super) async fn run_batch(&mut self, commands: &mut [Command]) -> Result<(), sqlx::Error> {
+impl<D: Driver> Engine<D> {
+    pub(super) async fn run_batch(&mut self, commands: &mut [Command<D::Row>]) -> Result<(), Failure> {
+        let ids = recorded(commands);
+        self.lock(&ids).await?;
         let mut run = Run::default();
         let mut programs = Vec::new();
         for command in commands {
@@ -66,45 +63,41 @@ impl Engine {
         Ok(())
     }
 
-    async fn flush(&mut self, run: Run<'_>) -> Result<(), sqlx::Error> {
+    /// Takes every execution that the batch changes, where transactions write side by side: all in one order, so that no
+    /// two of them wait for each other, and before anything is read, because what a statement reads while it waits for a
+    /// row may be older than the row.
+    async fn lock(&mut self, ids: &[Value]) -> Result<(), Failure> {
+        let texts = self.record_texts.clone();
+        let Some(lock) = &texts.lock else { return Ok(()) };
+        let ids: Vec<&[Value]> = ids.iter().map(std::slice::from_ref).collect();
+        self.write_rows(lock, &ids).await.map(drop)
+    }
+
+    async fn flush(&mut self, run: Run<'_>) -> Result<(), Failure> {
         self.create(run.creates).await?;
         self.record(run.records).await
     }
 
-    /// Runs a program behind a savepoint, so that its failure is its own.
-    async fn run_program(&mut self, program: &mut Program) -> Result<(), sqlx::Error> {
-        // One statement is undone by SQLite itself when it fails.
-        let several = program.statements.len() > 1;
-        if several {
-            self.execute_text("SAVEPOINT program").await?;
+    async fn run_program(&mut self, program: &mut Program<D::Row>) -> Result<(), Failure> {
+        let mut effects = Vec::with_capacity(program.statements.len());
+        for statement in &program.statements {
+            effects.push(self.driver.run(statement).await?);
         }
-        let outcome = self.run_statements(&program.statements).await;
-        let outcome = match outcome {
-            Err(error) if is_of_statement(&error) => {
-                if several {
-                    self.execute_text("ROLLBACK TO program").await?;
-                }
-                Err(convert("sqlite.write", error))
-            }
-            outcome => Ok(outcome?),
-        };
-        if several {
-            self.execute_text("RELEASE program").await?;
-        }
-        program.reply.set(outcome);
+        program.reply.set(Ok(effects));
         Ok(())
-    }
-
-    async fn run_statements(&mut self, statements: &[Statement]) -> Result<Vec<Effect<Row>>, sqlx::Error> {
-        let mut effects = Vec::with_capacity(statements.len());
-        for statement in statements {
-            effects.push(self.execute(statement.text.clone(), arguments(&statement.args)?).await?);
-        }
-        Ok(effects)
     }
 }
 
-/// A stored value that cannot be read is the fault of one row; its command is repeated by itself.
-pub(super) fn unreadable(error: Error) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
+/// The executions that commands change, in order.
+fn recorded<R>(commands: &[Command<R>]) -> Vec<Value> {
+    let mut ids: Vec<&Arc<str>> = commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Record(record) => Some(&record.id),
+            _ => None,
+        })
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into_iter().map(|id| Value::Text(id.clone())).collect()
 }

@@ -5,17 +5,16 @@ use agent_gateway_core::{
     Error, Result,
     execution::{Cursor, ExecutionStatus, Fence},
 };
-use agent_gateway_sql::{Effect, Said, Statement, Value};
 use tokio::sync::oneshot;
 
-use crate::{error::copy, row::Row};
+use crate::{Effect, Said, Statement, Value};
 
 /// One command of a batch. It can be run again after a rollback.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum Command<R> {
     Create(Create),
     Record(Record),
-    Program(Program),
+    Program(Program<R>),
     Prepare(Reply<()>),
     Close(oneshot::Sender<()>),
 }
@@ -41,42 +40,69 @@ pub(super) struct Record {
     pub(super) reply: Reply<Recorded>,
 }
 
-/// What changes.
+/// What changes of an execution. Its rows are made by the caller, so that the writer only binds them.
 #[derive(Debug)]
-pub(crate) enum Change {
-    /// A new attempt: id, fence, process, instant.
-    Start { fence: Fence, row: Vec<Value> },
+pub enum Change {
+    /// A new attempt.
+    Start {
+        /// Its fence.
+        fence: Fence,
+        /// Id, fence, process, instant.
+        row: Vec<Value>,
+    },
     /// The end of the run, and what it adds to its conversation.
-    Finish { row: Vec<Value>, entries: Vec<Entry>, said: Option<Said> },
+    Finish {
+        /// See [`executions::finish_row`](crate::executions::finish_row).
+        row: Vec<Value>,
+        /// The end of the log.
+        entries: Vec<Entry>,
+        /// What joins the conversation.
+        said: Option<Said>,
+    },
     /// More of the log.
-    Append { entries: Vec<Entry> },
+    Append {
+        /// In order.
+        entries: Vec<Entry>,
+    },
     /// A piece of the turn behind this place.
-    Draft { after: Cursor, row: Vec<Value> },
+    Draft {
+        /// The entry before the turn.
+        after: Cursor,
+        /// See [`drafts::piece_row`](crate::drafts::piece_row).
+        row: Vec<Value>,
+    },
 }
 
 /// One entry of the run log.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) place: Cursor,
-    pub(crate) row: Vec<Value>,
+pub struct Entry {
+    /// Its place in the log.
+    pub place: Cursor,
+    /// See [`log::entry_row`](crate::log::entry_row).
+    pub row: Vec<Value>,
 }
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Recorded {
+pub enum Recorded {
     /// It is stored, and the log ends here.
     Applied(Cursor),
     /// The execution is in this state.
-    Refused { status: ExecutionStatus, fence: Fence },
+    Refused {
+        /// Its status.
+        status: ExecutionStatus,
+        /// The fence of its attempt.
+        fence: Fence,
+    },
     /// There is no such execution.
     Unknown,
 }
 
 /// Statements that happen all or not at all.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct Program<R> {
     pub(super) statements: Vec<Statement>,
-    pub(super) reply: Reply<Vec<Effect<Row>>>,
+    pub(super) reply: Reply<Vec<Effect<R>>>,
 }
 
 /// The answer to a command, which leaves after the commit.
@@ -108,7 +134,7 @@ impl<T> Reply<T> {
     }
 }
 
-impl Command {
+impl<R> Command<R> {
     /// Answers the caller.
     pub(super) fn settle(self, committed: Result<(), &Error>) {
         match self {
@@ -124,4 +150,12 @@ impl Command {
     pub(super) fn is_work(&self) -> bool {
         !matches!(self, Self::Prepare(_) | Self::Close(_))
     }
+}
+
+/// The same failure for one more caller of a batch.
+fn copy(error: &Error) -> Error {
+    Error::new(error.kind(), error.message().to_owned())
+        .retry_as(error.retry())
+        .during(error.operation())
+        .caused_by(format!("{error:?}"))
 }

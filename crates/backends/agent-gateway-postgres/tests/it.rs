@@ -1,0 +1,9 @@
+//! The PostgreSQL backend: the published suites, and what only this backend has.
+// Under `cfg(test)`, so that helpers too may panic.
+#[cfg(test)]
+mod it {
+    mod conformance;
+    mod opening;
+    mod urls;
+    mod world;
+}

@@ -1,0 +1,101 @@
+//! Acknowledgements, many at a time.
+//!
+//! An acknowledgement has no answer. So that `complete` means that the job is gone, a question follows each batch on the
+//! same channel: the broker takes them in order, so its answer says that it has taken the acknowledgements too.
+use std::sync::Arc;
+
+use agent_gateway_core::Result;
+use futures::future::join_all;
+use lapin::{
+    Acker, Channel,
+    options::{BasicAckOptions, BasicNackOptions, BasicQosOptions},
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// How many acknowledgements wait at most.
+pub(crate) const WAITING: usize = 1024;
+/// How many share a question.
+const BATCH: usize = 256;
+
+/// What the broker is to do with a job that it handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Forget it.
+    Done,
+    /// Take it back to its old place.
+    Back,
+    /// Move it to the dead ones.
+    Refuse,
+}
+
+/// A job to be settled.
+#[derive(Debug)]
+pub(crate) struct Settle {
+    pub(crate) acker: Acker,
+    pub(crate) how: How,
+    pub(crate) then: Told,
+}
+
+/// Who is told when it is done.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Nobody.
+    Nobody,
+    /// Somebody, and what.
+    This(oneshot::Sender<Result<()>>, Result<()>),
+}
+
+impl Settle {
+    pub(crate) fn silently(acker: Acker, how: How) -> Self {
+        Self { acker, how, then: Told::Nobody }
+    }
+
+    /// Writes it to the connection.
+    async fn send(&self) -> lapin::Result<()> {
+        let back = |requeue| BasicNackOptions { multiple: false, requeue };
+        let sent = match self.how {
+            How::Done => self.acker.ack(BasicAckOptions::default()).await,
+            How::Back => self.acker.nack(back(true)).await,
+            How::Refuse => self.acker.nack(back(false)).await,
+        };
+        match sent {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(gone()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A channel whose prefetch nobody else may set for a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) channel: Channel,
+    pub(crate) prefetch: Arc<Mutex<()>>,
+}
+
+/// Settles jobs until the session ends.
+pub(crate) async fn run(shared: Shared, mut jobs: mpsc::Receiver<Settle>) -> lapin::Result<()> {
+    let mut batch = Vec::with_capacity(BATCH);
+    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        for sent in join_all(batch.iter().map(Settle::send)).await {
+            sent?;
+        }
+        {
+            // The prefetch of the channel matters only to the next consumer, which sets its own.
+            let _mine = shared.prefetch.lock().await;
+            shared.channel.basic_qos(1, BasicQosOptions::default()).await?;
+        }
+        for settled in batch.drain(..) {
+            if let Told::This(somebody, what) = settled.then {
+                // An error only says that nobody waits for the answer any more.
+                let _ = somebody.send(what);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A delivery whose channel is no more.
+fn gone() -> lapin::Error {
+    std::io::Error::from(std::io::ErrorKind::NotConnected).into()
+}
