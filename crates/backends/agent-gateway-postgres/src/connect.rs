@@ -4,7 +4,8 @@ use std::time::Duration;
 use agent_gateway_core::{Error, ErrorKind, Result};
 use futures::FutureExt;
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -44,6 +45,19 @@ pub(crate) async fn dismiss(connection: PgConnection) {
 /// The pool that persistence, queue and lock share. It opens its connections when they are needed.
 pub(crate) fn pool(config: &PostgresConfig) -> PgPool {
     pool_options(config.max_connections()).connect_lazy_with(config.connect.clone())
+}
+
+/// A connection of the pool that answers now.
+pub(crate) async fn living(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    for _ in 0..pool.size() {
+        let mut connection = pool.acquire().await?;
+        if matches!(tokio::time::timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(()))) {
+            return Ok(connection);
+        }
+        connection.close_on_drop();
+    }
+    // By now it is a new one.
+    pool.acquire().await
 }
 
 /// A pool of one for a listener, which must not take a place from those who work.

@@ -124,3 +124,11 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
 pub(crate) fn closed() -> Error {
     Error::unavailable("the database is closed").retry_as(Retry::Never)
 }
+
+/// The same failure for one more caller of a batch.
+pub(crate) fn copy(error: &Error) -> Error {
+    Error::new(error.kind(), error.message().to_owned())
+        .retry_as(error.retry())
+        .during(error.operation())
+        .caused_by(format!("{error:?}"))
+}

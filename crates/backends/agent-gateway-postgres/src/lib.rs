@@ -31,6 +31,13 @@ mod writer;
 // The persistence.
 mod backend;
 
+// The queue and the lock.
+mod lock;
+mod queue;
+mod statement;
+
 pub use backend::PostgresBackend;
 pub use config::PostgresConfig;
+pub use lock::PostgresLock;
 pub use open::Postgres;
+pub use queue::PostgresQueue;

@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod it {
     mod conformance;
+    mod load;
     mod opening;
+    mod recovery;
+    mod server;
     mod urls;
     mod world;
 }

@@ -6,7 +6,7 @@ use agent_gateway_postgres::{PostgresBackend, PostgresConfig};
 use agent_gateway_testkit::Fixture;
 use async_trait::async_trait;
 
-use super::world::World;
+use crate::it::world::World;
 
 /// Where the tables of a case are.
 enum Tables {
