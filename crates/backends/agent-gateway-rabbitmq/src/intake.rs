@@ -76,7 +76,7 @@ impl Intake {
     }
 
     async fn invite(&self, count: u16, consumers: &mut Consumers) -> lapin::Result<ShortString> {
-        let _mine = self.shared.prefetch.lock().await;
+        let _mine = self.shared.prefetch.write().await;
         let channel = &self.shared.channel;
         channel.basic_qos(count, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
@@ -103,7 +103,7 @@ impl Intake {
         self.accept(items).await?;
         for arrived in self.desk.surplus() {
             // An error only says that the session has ended: the broker has the job back.
-            let _ = self.settler.send(Settle::silently(arrived.acker, How::Back)).await;
+            let _ = self.settler.send(Settle::silently(arrived.acker, How::Unused)).await;
         }
         Ok(())
     }
