@@ -10,6 +10,7 @@ mod features;
 mod layers;
 mod matrix;
 mod project;
+mod services;
 mod suite;
 mod tidy;
 
@@ -34,6 +35,8 @@ enum Command {
     Test(suite::Args),
     /// Run the tests row by row: packages, features and services as data.
     TestMatrix(matrix::Args),
+    /// Find or start the servers that tests of backends need, and end what was started.
+    Services(services::Args),
     /// Check who imports whom, and what every manifest must say.
     CheckLayers,
     /// Compile every package with each feature alone, with none and with all.
@@ -61,6 +64,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Ci(args) => ci::run(&project, args),
         Command::Test(args) => suite::run(&project, args),
         Command::TestMatrix(args) => matrix::run(&project, args),
+        Command::Services(args) => services::run(&project, args),
         Command::CheckLayers => layers::run(&project),
         Command::CheckFeatures => features::run(&project),
         Command::Tidy => tidy::run(&project),

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::project::Project;
+use crate::services::{Found, Service};
 use crate::suite;
 
 #[derive(Debug, clap::Args)]
@@ -29,14 +30,12 @@ pub(crate) struct Row {
     pub(crate) packages: &'static [&'static str],
     pub(crate) features: &'static [&'static str],
     pub(crate) no_default_features: bool,
-    /// What must be running, by the word that `AGW_REQUIRE` and the skip log use.
-    pub(crate) service: Option<&'static str>,
-    /// The variable that says where the service is.
-    pub(crate) variable: Option<&'static str>,
+    /// What must be running. Without all of them the row is a skip.
+    pub(crate) services: &'static [Service],
 }
 
-const PLAIN: Row =
-    Row { name: "", packages: &[], features: &[], no_default_features: false, service: None, variable: None };
+const PLAIN: Row = Row { name: "", packages: &[], features: &[], no_default_features: false, services: &[] };
+const ALL_SERVICES: &[Service] = &[Service::Postgres, Service::Redis, Service::RabbitMq];
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -54,10 +53,42 @@ pub(crate) const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row { name: "sqlite", packages: &["agent-gateway-sql", "agent-gateway-sqlite"], ..PLAIN },
+    Row { name: "postgres", packages: &["agent-gateway-postgres"], services: &[Service::Postgres], ..PLAIN },
+    Row { name: "redis", packages: &["agent-gateway-redis"], services: &[Service::Redis], ..PLAIN },
+    Row { name: "rabbitmq", packages: &["agent-gateway-rabbitmq"], services: &[Service::RabbitMq], ..PLAIN },
     Row { name: "genai", packages: &["agent-gateway-genai"], ..PLAIN },
     Row { name: "rest", packages: &["agent-gateway-rest"], ..PLAIN },
     Row { name: "facade-minimal", packages: &["agent-gateway"], no_default_features: true, ..PLAIN },
     Row { name: "facade-default", packages: &["agent-gateway"], ..PLAIN },
+    Row {
+        name: "facade-postgres-redis",
+        packages: &["agent-gateway"],
+        features: &["postgres", "redis"],
+        services: &[Service::Postgres, Service::Redis],
+        ..PLAIN
+    },
+    Row {
+        name: "facade-postgres-rabbitmq",
+        packages: &["agent-gateway"],
+        features: &["postgres", "rabbitmq"],
+        services: &[Service::Postgres, Service::RabbitMq],
+        ..PLAIN
+    },
+    Row {
+        name: "facade-full",
+        packages: &["agent-gateway"],
+        features: &["full"],
+        services: ALL_SERVICES,
+        ..PLAIN
+    },
+    // The command and the journeys with every server at hand.
+    Row {
+        name: "cluster",
+        packages: &["agent-gateway-cli", "agent-gateway-tests"],
+        features: &["agent-gateway/full"],
+        services: ALL_SERVICES,
+        ..PLAIN
+    },
     Row { name: "cli", packages: &["agent-gateway-cli"], ..PLAIN },
     Row { name: "journeys", packages: &["agent-gateway-tests"], ..PLAIN },
     Row { name: "examples", packages: &["quickstart"], ..PLAIN },
@@ -87,27 +118,36 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
         return Ok(());
     }
     let required = suite::required(&project.sh);
+    let servers = suite::servers(project)?;
     let mut skips = Vec::new();
+    let mut ran = 0;
     for (index, row) in rows.iter().enumerate() {
         eprintln!("\n==> row {}/{} {}", index + 1, rows.len(), row.name);
-        match absent(row, |variable| project.sh.var_os(variable).is_some()) {
-            Some(skip) => skips.push(skip),
-            None => skips.extend(suite::cargo_test(project, &row.arguments())?),
+        let lacks = absent(row, &servers);
+        if lacks.is_empty() {
+            ran += 1;
+            skips.extend(suite::cargo_test(project, &row.arguments(), &servers)?);
         }
+        skips.extend(lacks);
     }
     suite::report(&skips, &required)?;
-    println!("\ntest-matrix: ok ({} rows)", rows.len());
+    println!("\ntest-matrix: ok ({ran} of {} rows ran)", rows.len());
     Ok(())
 }
 
-/// A row whose service is not there is skipped in sight, by the same protocol as a single test.
-fn absent(row: &Row, is_set: impl Fn(&str) -> bool) -> Option<suite::Skip> {
-    let variable = row.variable.filter(|variable| !is_set(variable))?;
-    Some(suite::Skip {
-        service: row.service.unwrap_or(row.name).to_owned(),
-        test: format!("row {}", row.name),
-        reason: format!("{variable} is not set"),
-    })
+/// A row whose services are not all there is skipped in sight, by the same protocol as a single test: one line for
+/// each that it lacks.
+fn absent(row: &Row, servers: &[Found]) -> Vec<suite::Skip> {
+    let needed = servers.iter().filter(|found| row.services.contains(&found.service));
+    needed
+        .filter_map(|found| {
+            Some(suite::Skip {
+                service: found.service.word().to_owned(),
+                test: format!("row {}", row.name),
+                reason: found.missing()?.to_owned(),
+            })
+        })
+        .collect()
 }
 
 fn select(only: &[String]) -> Result<Vec<&'static Row>> {
@@ -120,41 +160,44 @@ fn select(only: &[String]) -> Result<Vec<&'static Row>> {
 
 fn list(rows: &[&Row], json: bool) {
     if json {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                json!({
-                    "name": row.name,
-                    "packages": row.packages,
-                    "features": row.features,
-                    "no_default_features": row.no_default_features,
-                    "service": row.service,
-                    "variable": row.variable,
-                })
-            })
-            .collect();
-        println!("{:#}", serde_json::Value::Array(rows));
+        println!("{:#}", described(rows));
         return;
     }
-    println!("{:<15} {:<20} {:<10} packages", "row", "features", "service");
+    println!("{:<25} {:<28} {:<25} packages", "row", "features", "services");
     for row in rows {
         let mut features: Vec<&str> = vec![if row.no_default_features { "none" } else { "default" }];
         features.extend(row.features);
-        let service = row.service.unwrap_or("-");
-        println!("{:<15} {:<20} {service:<10} {}", row.name, features.join("+"), row.packages.join(" "));
+        let words: Vec<&str> = row.services.iter().map(|service| service.word()).collect();
+        let words = if words.is_empty() { "-".to_owned() } else { words.join("+") };
+        println!("{:<25} {:<28} {words:<25} {}", row.name, features.join("+"), row.packages.join(" "));
     }
+}
+
+fn described(rows: &[&Row]) -> serde_json::Value {
+    let service = |service: &Service| json!({ "name": service.word(), "variable": service.variable() });
+    rows.iter()
+        .map(|row| {
+            json!({
+                "name": row.name,
+                "packages": row.packages,
+                "features": row.features,
+                "no_default_features": row.no_default_features,
+                "services": row.services.iter().map(service).collect::<Vec<_>>(),
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::find::{Place, Source};
 
     #[test]
     fn rows_have_names_of_their_own_and_packages() {
         for (index, row) in ROWS.iter().enumerate() {
             assert!(!row.name.is_empty() && !row.packages.is_empty(), "row {index}");
             assert!(ROWS.iter().skip(index + 1).all(|other| other.name != row.name), "{}", row.name);
-            assert_eq!(row.service.is_some(), row.variable.is_some(), "{}", row.name);
         }
     }
 
@@ -172,10 +215,32 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_its_service_is_a_visible_skip() {
-        let row = Row { name: "pg", service: Some("postgres"), variable: Some("AGW_PG_URL"), ..PLAIN };
-        let skip = absent(&row, |_| false).unwrap();
-        assert_eq!((skip.service.as_str(), skip.reason.as_str()), ("postgres", "AGW_PG_URL is not set"));
-        assert!(absent(&row, |_| true).is_none());
+    fn a_row_lists_what_it_needs_and_where_that_is_told() {
+        let row = select(&["facade-postgres-redis".to_owned()]).unwrap();
+        let services = &described(&row)[0]["services"];
+        assert_eq!(services[0], json!({ "name": "postgres", "variable": "AGW_TEST_POSTGRES_URL" }));
+        assert_eq!(services[1], json!({ "name": "redis", "variable": "AGW_TEST_REDIS_URL" }));
+        assert_eq!(described(&select(&["cli".to_owned()]).unwrap())[0]["services"], json!([]));
+    }
+
+    #[test]
+    fn a_row_without_one_of_its_services_is_a_visible_skip_and_fails_where_it_is_required() {
+        let servers = [Service::Postgres, Service::Redis, Service::RabbitMq].map(|service| Found {
+            service,
+            place: if service == Service::Postgres {
+                Place::At { url: "postgres://h/d".into(), source: Source::Usual, note: None }
+            } else {
+                Place::Absent { why: "nothing listens".into(), stranger: false }
+            },
+        });
+        let row = Row { name: "pg", services: &[Service::Postgres], ..PLAIN };
+        assert!(absent(&row, &servers).is_empty());
+        let row = Row { name: "both", services: &[Service::Postgres, Service::Redis], ..PLAIN };
+        let skips = absent(&row, &servers);
+        assert_eq!(skips.len(), 1);
+        assert_eq!((skips[0].service.as_str(), skips[0].reason.as_str()), ("redis", "nothing listens"));
+        assert!(suite::report(&skips, &["postgres".to_owned()]).is_ok());
+        assert!(suite::report(&skips, &["redis".to_owned()]).is_err());
+        assert!(absent(&PLAIN, &servers).is_empty());
     }
 }

@@ -10,6 +10,9 @@
 //!
 //! `<service>` is one word, `<test>` may hold `::`. The lines are listed when the suite is done. A service
 //! named by `AGW_REQUIRE` (a comma-separated list) must not appear: then the run fails.
+//!
+//! Servers are found, never started: the tests are told of those that run and of those that `cargo xtask services up`
+//! has started.
 
 use std::path::Path;
 
@@ -17,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::project::Project;
+use crate::services::{self, Found};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -38,7 +42,7 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     if !names_packages(&all) {
         all.insert(0, "--workspace".to_owned());
     }
-    let skips = cargo_test(project, &all)?;
+    let skips = cargo_test(project, &all, &servers(project)?)?;
     report(&skips, &required(&project.sh))
 }
 
@@ -53,11 +57,23 @@ pub(crate) fn run_all(project: &Project) -> Result<()> {
     run(project, &Args { args: Vec::new() })
 }
 
+/// The servers for the tests; what is missing is said before minutes are spent, and how to have it.
+pub(crate) fn servers(project: &Project) -> Result<Vec<Found>> {
+    let all = services::look(project.target().as_std_path())?;
+    for found in &all {
+        if let Some(why) = found.missing() {
+            eprintln!("no {}: {why}; see cargo xtask services up", found.service.word());
+        }
+    }
+    Ok(all)
+}
+
 /// Runs `cargo test` and returns what was skipped; the skips of a failed run are listed before it fails.
-pub(crate) fn cargo_test(project: &Project, args: &[String]) -> Result<Vec<Skip>> {
+pub(crate) fn cargo_test(project: &Project, args: &[String], servers: &[Found]) -> Result<Vec<Skip>> {
     let folder = project.sh.create_temp_dir()?;
     let log = folder.path().join("skipped");
-    let outcome = cmd!(project.sh, "cargo test {args...}").env("AGW_SKIP_LOG", &log).run();
+    let told = servers.iter().filter_map(Found::variable);
+    let outcome = cmd!(project.sh, "cargo test {args...}").envs(told).env("AGW_SKIP_LOG", &log).run();
     let skips = read(&log)?;
     if let Err(error) = outcome {
         list(&skips);

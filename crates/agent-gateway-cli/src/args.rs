@@ -1,6 +1,7 @@
 //! The command line.
 use std::{net::IpAddr, path::PathBuf};
 
+use agent_gateway::Role;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Serves a folder of markdown agents over HTTP.
@@ -92,12 +93,28 @@ pub(crate) struct Serve {
     /// Serve POST /v1/reload, which reads the workspace again.
     #[arg(long)]
     pub(crate) reload: bool,
+    /// Take no requests, and only run queued executions; needs a queue and a database that processes share.
+    #[arg(long, conflicts_with_all = ["no_workers", "host", "port", "reload"])]
+    pub(crate) worker_only: bool,
+    /// Leave queued executions to other processes; needs a queue and a database that processes share.
+    #[arg(long)]
+    pub(crate) no_workers: bool,
     /// Print what was found and where it listens as one line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
     /// How to write the log, which goes to stderr.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+}
+
+impl Serve {
+    pub(crate) fn role(&self) -> Role {
+        match (self.worker_only, self.no_workers) {
+            (true, _) => Role::WorkerOnly,
+            (_, true) => Role::GatewayOnly,
+            _ => Role::Whole,
+        }
+    }
 }
 
 /// An address to listen on.

@@ -5,4 +5,5 @@ mod conformance {
     mod memory;
     mod persistence;
     mod queue;
+    mod rates;
 }

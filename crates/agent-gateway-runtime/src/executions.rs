@@ -234,13 +234,17 @@ impl Executions {
     /// A job that cannot be queued leaves no queued record behind.
     async fn detach(&self, mut execution: Execution) -> Result<Box<Execution>, Refusal> {
         let shared = self.shared.clone();
-        execution.instance = shared.keeper();
+        // The queue's once it has it; until then nobody else knows of it.
+        execution.instance = Some(shared.ports.presence.id().clone());
         let task = self.shared.tasks.spawn(info_span!("enqueue", id = %execution.id), async move {
             shared.ports.persistence.executions().create(&execution).await?;
             let job = Job::new(execution.id.clone(), execution.created_at);
             if let Err(error) = shared.ports.queue.enqueue(&job).await {
                 end_unrun(&shared, &execution, failed("the queue did not accept the execution")).await?;
                 return Err(error);
+            }
+            if shared.hands_over() {
+                shared.handover.note(execution.id.clone());
             }
             Ok(Box::new(execution))
         });
@@ -353,7 +357,10 @@ impl Executions {
             let outcome = Outcome::new(StopReason::Cancelled, "", Usage::default());
             let outcome = outcome.error("the execution was cancelled");
             if end_unrun(&self.shared, &execution, outcome).await? == Advanced::Applied {
-                self.shared.ports.queue.request_cancel(id).await?;
+                // It has ended: whoever still runs it cannot write, and hears of it at the latest then.
+                if let Err(error) = self.shared.ports.queue.request_cancel(id).await {
+                    tracing::warn!(execution_id = %id, error = ?error, "the others are not told of a cancellation");
+                }
                 return Ok(CancelOutcome::Requested);
             }
         }

@@ -1,17 +1,23 @@
 //! The running gateway.
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use agent_gateway_core::{Result, capability::Durability, id::InstanceId};
+use agent_gateway_core::{
+    Result,
+    capability::Durability,
+    ports::queue::{Lease, Redelivery},
+};
 use arc_swap::ArcSwap;
 use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
-    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot, presence,
+    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    handover::{self, Handover},
+    presence,
     recovery::{self, Recovery},
     running::Running,
     tasks::{Drained, TaskSet},
@@ -42,7 +48,7 @@ impl Drop for Alive {
 pub struct Limits {
     /// Executions that callers wait for at the same time.
     pub max_running: usize,
-    /// Workers for queued executions.
+    /// Queued executions that run here at the same time; with none they are left to other processes.
     pub workers: usize,
     /// How often a queued execution is tried again after a fault.
     pub max_retries: u32,
@@ -93,17 +99,33 @@ pub(crate) struct Shared {
     /// What must not stop before everything else has.
     pub(crate) heart: TaskSet,
     pub(crate) reloading: Mutex<()>,
+    pub(crate) handover: Handover,
+    given_back: StdMutex<Vec<Lease>>,
     pub(crate) limits: Limits,
     drain_until: OnceLock<Instant>,
 }
 
 impl Shared {
-    /// Who sees queued executions through: this process where its queue forgets them with it, else the queue.
-    pub(crate) fn keeper(&self) -> Option<InstanceId> {
-        match self.ports.queue.capability().durability {
-            Durability::Process => Some(self.ports.presence.id().clone()),
-            Durability::Durable => None,
-        }
+    /// Whether the queue outlives this process, and sees to what waits in it.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.ports.queue.capability().durability == Durability::Durable
+    }
+
+    /// Keeps the lease of an execution that this process will not end, until it is gone.
+    pub(crate) fn give_back(&self, lease: Lease) {
+        self.given_back.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+    }
+
+    /// Gives back what this process did not end. It is no longer known as alive, so that whoever gets it runs it on at once.
+    async fn release_all(&self) {
+        let leases = std::mem::take(&mut *self.given_back.lock().unwrap_or_else(PoisonError::into_inner));
+        let released = leases.into_iter().map(|lease| async {
+            let id = lease.execution_id().clone();
+            if let Err(error) = self.ports.queue.release(lease, Redelivery::Now).await {
+                tracing::warn!(execution_id = %id, error = ?error, "a job could not be given back; it comes again when its lease runs out");
+            }
+        });
+        drop(tokio::time::timeout(FAREWELL, futures::future::join_all(released)).await);
     }
 }
 
@@ -129,12 +151,16 @@ impl Gateway {
             tasks: TaskSet::default(),
             heart: TaskSet::default(),
             reloading: Mutex::new(()),
+            handover: Handover::default(),
+            given_back: StdMutex::default(),
             limits,
             drain_until: OnceLock::new(),
         });
-        for number in 0..limits.workers {
-            let worker = worker::work(shared.clone(), format!("worker-{number}"));
-            shared.tasks.spawn(info_span!("worker", number), worker);
+        if limits.workers > 0 {
+            shared.tasks.spawn(info_span!("workers"), worker::work(shared.clone()));
+        }
+        if shared.hands_over() {
+            shared.tasks.spawn(info_span!("handover"), handover::hand_over(shared.clone()));
         }
         shared.tasks.spawn(info_span!("cancellations"), worker::listen_for_cancellations(shared.clone()));
         shared.tasks.spawn(info_span!("recovery"), recovery::watch(shared.clone()));
@@ -185,10 +211,14 @@ impl Gateway {
         }
         shared.heart.stopping().cancel();
         shared.heart.drain(FAREWELL).await;
+        if let Err(error) = shared.handover.flush(&shared.ports).await {
+            tracing::warn!(error = ?error, "executions that wait in the queue are not noted as its own; others will look after them");
+        }
         // What is not finished is somebody else's from now on, or the next process's.
         if let Err(error) = shared.ports.presence.retire(&shared.ports).await {
             tracing::warn!(error = ?error, "the others are not told that this process ends; they will find out");
         }
+        shared.release_all().await;
         let queue = shared.ports.queue.close().await;
         shared.ports.persistence.close().await.and(queue)
     }

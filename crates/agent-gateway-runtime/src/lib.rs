@@ -32,8 +32,11 @@ mod turns;
 mod unrun;
 
 // What runs beside.
+mod handover;
+mod heartbeat;
 mod presence;
 mod recovery;
+mod requeue;
 mod tasks;
 mod worker;
 

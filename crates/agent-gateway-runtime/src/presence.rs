@@ -55,6 +55,21 @@ impl Presence {
         &self.id
     }
 
+    /// A name that no other process has.
+    pub(crate) fn name(&self) -> &str {
+        self.id.as_str().rsplit_once('|').map_or(self.id.as_str(), |(_, unique)| unique)
+    }
+
+    /// Whether another process is believed to be alive.
+    pub(crate) async fn is_alive(&self, ports: &Ports, other: &InstanceId) -> Result<bool> {
+        if self.has_ended(other) {
+            return Ok(false);
+        }
+        let now = ports.clock.now();
+        let known = ports.persistence.executions().instances().await?;
+        Ok(known.iter().any(|(instance, until)| instance == other && *until >= now))
+    }
+
     /// What this process begins is not taken for abandoned once this has answered.
     pub(crate) async fn known(&self, ports: &Ports) -> Result<()> {
         self.known.get_or_try_init(|| self.announce(ports)).await.copied()

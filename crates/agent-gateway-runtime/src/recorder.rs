@@ -21,9 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 
-/// How long to wait before the end of a run is stored again.
-const RETRY_PAUSES: [Duration; 4] =
-    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+/// How long to wait before something of a run is stored again.
+const RETRY_PAUSES: [Duration; 6] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+];
 /// How long text is gathered before it is stored.
 const DRAFT_PAUSE: Duration = Duration::from_millis(250);
 
@@ -153,6 +159,21 @@ impl StoreRecorder {
         }
     }
 
+    /// Stores entries, and tries again when the store is away for a moment: what they tell has happened. Whatever of them is
+    /// stored already is skipped by the store.
+    async fn append(&self, entries: &[LogEntry]) -> Result<()> {
+        for pause in RETRY_PAUSES {
+            match self.persistence.executions().append(&self.id, self.fence, entries).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(execution_id = %self.id, error = ?error, "the log of an execution is not stored yet");
+                    tokio::time::sleep(pause).await;
+                }
+                stored => return stored.map(drop),
+            }
+        }
+        self.persistence.executions().append(&self.id, self.fence, entries).await.map(drop)
+    }
+
     /// Stores the end, and tries again when the store is away for a moment: the work is done and paid for.
     async fn store(&self, change: &Transition) -> Result<Advanced> {
         for pause in RETRY_PAUSES {
@@ -189,7 +210,7 @@ impl Recorder for StoreRecorder {
         self.stored.cancelled().await;
         let mut tail = self.tail.lock().await;
         tail.push(event, self.clock.now());
-        self.persistence.executions().append(&self.id, self.fence, &tail.unconfirmed).await?;
+        self.append(&tail.unconfirmed).await?;
         self.draft().text.clear();
         self.live.publish(tail.unconfirmed.drain(..));
         Ok(())

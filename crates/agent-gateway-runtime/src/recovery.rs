@@ -18,6 +18,7 @@ use crate::{
     gateway::{Orphans, Shared},
     idempotency::expiry,
     presence::BEAT,
+    requeue,
     run::run,
     unrun::{end_unrun, failed},
 };
@@ -59,9 +60,9 @@ impl Recovery {
 /// Looks after the executions whose process is gone, until the gateway stops.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let stopping = shared.tasks.stopping().clone();
-    let mut keys_freed: Option<Instant> = None;
+    let mut chores = Chores::default();
     loop {
-        if let Err(error) = round(&shared, &mut keys_freed).await {
+        if let Err(error) = round(&shared, &mut chores).await {
             tracing::warn!(error = ?error, "interrupted executions could not be looked after; it is tried again");
         }
         if stopping.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_none() {
@@ -70,7 +71,18 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
     }
 }
 
-async fn round(shared: &Arc<Shared>, keys_freed: &mut Option<Instant>) -> Result<()> {
+/// When what need not be done in every round was done last.
+#[derive(Debug, Default)]
+struct Chores {
+    keys_freed: Option<Instant>,
+    lost_looked_for: Option<Instant>,
+}
+
+fn is_due(last: Option<Instant>, every: Duration) -> bool {
+    last.is_none_or(|last| last.elapsed() >= every)
+}
+
+async fn round(shared: &Arc<Shared>, chores: &mut Chores) -> Result<()> {
     let ports = &shared.ports;
     ports.presence.known(ports).await?;
     for id in shared.recovery.take_strays() {
@@ -88,9 +100,16 @@ async fn round(shared: &Arc<Shared>, keys_freed: &mut Option<Instant>) -> Result
             }
         }
     }
-    if keys_freed.is_none_or(|freed| freed.elapsed() >= KEYS_EVERY) {
+    if is_due(chores.keys_freed, KEYS_EVERY) {
         ports.persistence.executions().forget_keys(expiry(ports.clock.now())).await?;
-        *keys_freed = Some(Instant::now());
+        chores.keys_freed = Some(Instant::now());
+    }
+    if shared.limits.orphans == Orphans::Adopted
+        && shared.hands_over()
+        && is_due(chores.lost_looked_for, requeue::EVERY)
+    {
+        requeue::requeue_lost(shared).await?;
+        chores.lost_looked_for = Some(Instant::now());
     }
     Ok(())
 }
@@ -144,7 +163,7 @@ async fn recover(shared: &Arc<Shared>, execution: Execution, cause: Cause) -> Re
             return end_unrun(shared, &execution, *outcome).await.map(|_| Dealt::With);
         }
     };
-    let seat = shared.running.work(&execution.id);
+    let Some(seat) = shared.running.work(&execution.id) else { return Ok(Dealt::NotYet) };
     let fence = execution.fence.next();
     let instance = Some(ports.presence.id().clone());
     let start = Transition::Start { fence, instance, at: ports.clock.now() };

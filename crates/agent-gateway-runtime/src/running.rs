@@ -1,6 +1,6 @@
 //! The executions that this process runs: how many may, and how each is stopped.
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,21 +13,14 @@ use crate::live::Live;
 /// Executions under way by id.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<HashMap<ExecutionId, Held>>>,
     room: Arc<Semaphore>,
     all: CancellationToken,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    seats: HashMap<ExecutionId, Held>,
-    tickets: u64,
 }
 
 /// What the others know of an execution under way.
 #[derive(Debug)]
 struct Held {
-    ticket: u64,
     cancel: CancellationToken,
     live: Arc<Live>,
 }
@@ -37,7 +30,6 @@ struct Held {
 pub(crate) struct Seat {
     running: Running,
     id: ExecutionId,
-    ticket: u64,
     cancel: CancellationToken,
     live: Arc<Live>,
     _room: Option<OwnedSemaphorePermit>,
@@ -53,33 +45,35 @@ impl Running {
     /// A place for an execution that a caller waits for; `None` when there is no room.
     pub(crate) fn wait(&self, id: &ExecutionId) -> Option<Seat> {
         let room = self.room.clone().try_acquire_owned().ok()?;
-        Some(self.enter(id, Some(room)))
+        self.enter(id, Some(room))
     }
 
-    /// A place for an execution that a worker runs: the workers are its bound.
-    pub(crate) fn work(&self, id: &ExecutionId) -> Seat {
+    /// A place for an execution that a worker runs: the workers are its bound. `None` when it runs here already.
+    pub(crate) fn work(&self, id: &ExecutionId) -> Option<Seat> {
         self.enter(id, None)
     }
 
-    fn enter(&self, id: &ExecutionId, room: Option<OwnedSemaphorePermit>) -> Seat {
+    fn enter(&self, id: &ExecutionId, room: Option<OwnedSemaphorePermit>) -> Option<Seat> {
         let (cancel, live) = (self.all.child_token(), Arc::new(Live::new()));
-        let mut table = self.table();
-        table.tickets += 1;
-        let ticket = table.tickets;
-        table.seats.insert(id.clone(), Held { ticket, cancel: cancel.clone(), live: live.clone() });
-        drop(table);
-        Seat { running: self.clone(), id: id.clone(), ticket, cancel, live, _room: room }
+        let held = Held { cancel: cancel.clone(), live: live.clone() };
+        match self.table().entry(id.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(held);
+                Some(Seat { running: self.clone(), id: id.clone(), cancel, live, _room: room })
+            }
+        }
     }
 
     /// Stops an execution of this process; answers whether there is one.
     pub(crate) fn cancel(&self, id: &ExecutionId) -> bool {
-        let token = self.table().seats.get(id).map(|held| held.cancel.clone());
+        let token = self.table().get(id).map(|held| held.cancel.clone());
         token.inspect(CancellationToken::cancel).is_some()
     }
 
     /// What an execution of this process does.
     pub(crate) fn live(&self, id: &ExecutionId) -> Option<Arc<Live>> {
-        self.table().seats.get(id).map(|held| held.live.clone())
+        self.table().get(id).map(|held| held.live.clone())
     }
 
     /// Whether every execution of this process is being stopped.
@@ -92,7 +86,7 @@ impl Running {
         self.all.cancel();
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, HashMap<ExecutionId, Held>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -110,11 +104,7 @@ impl Seat {
 }
 
 impl Drop for Seat {
-    /// A later attempt of the same execution may have taken the place meanwhile; that one stays.
     fn drop(&mut self) {
-        let mut table = self.running.table();
-        if table.seats.get(&self.id).is_some_and(|held| held.ticket == self.ticket) {
-            table.seats.remove(&self.id);
-        }
+        self.running.table().remove(&self.id);
     }
 }

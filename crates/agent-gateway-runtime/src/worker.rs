@@ -3,17 +3,19 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result,
-    execution::{Advanced, Execution, Transition},
+    execution::{Advanced, Execution, ExecutionStatus, Transition},
     id::ExecutionId,
     ports::queue::{Lease, LeaseRequest, Leased, Redelivery},
     principal::Principal,
 };
 use futures::{FutureExt, StreamExt};
-use tracing::{Instrument, info_span};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::info_span;
 
 use crate::{
     attempt::{Verdict, judge},
     gateway::Shared,
+    heartbeat::Heartbeat,
     run::run,
     unrun::{end_unrun, failed},
 };
@@ -24,33 +26,53 @@ const WAIT: Duration = Duration::from_secs(20);
 const REST: Duration = Duration::from_secs(1);
 /// The longest pause before a job is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// When a job is looked at again whose execution another process runs.
+const ELSEWHERE: Duration = Duration::from_secs(5);
 
-/// Takes jobs until the gateway stops.
-pub(crate) async fn work(shared: Arc<Shared>, name: String) {
+/// What became of a job.
+#[derive(Debug)]
+enum Worked {
+    /// Its execution has ended, or is seen through by somebody.
+    Through,
+    /// A process that is alive runs its execution.
+    Elsewhere,
+    /// Its execution was ended because it cannot be run.
+    GivenUp(String),
+}
+
+/// Takes jobs until the gateway stops: as many at once as there are workers free.
+pub(crate) async fn work(shared: Arc<Shared>) {
     let stopping = shared.tasks.stopping().clone();
-    loop {
+    let room = Arc::new(Semaphore::new(shared.limits.workers.min(Semaphore::MAX_PERMITS)));
+    let worker = shared.ports.presence.name().to_owned();
+    while let Some(Ok(first)) = stopping.run_until_cancelled(room.clone().acquire_owned()).await {
+        let mut places = vec![first];
+        places.extend(std::iter::from_fn(|| room.clone().try_acquire_owned().ok()));
         let visibility = shared.limits.visibility;
-        let request = LeaseRequest { worker: name.clone(), count: 1, wait: WAIT, visibility };
+        let request = LeaseRequest { worker: worker.clone(), count: places.len(), wait: WAIT, visibility };
         let leased = tokio::select! {
             biased;
             () = stopping.cancelled() => return,
             leased = shared.ports.queue.lease(request) => leased,
         };
         match leased {
-            Ok(jobs) => {
-                for job in jobs {
-                    attempt(&shared, job).await;
-                }
-            }
+            Ok(jobs) => jobs.into_iter().for_each(|job| begin(&shared, job, places.pop())),
             Err(error) => {
-                tracing::warn!(worker = %name, error = ?error, "the queue does not hand out jobs");
-                tokio::select! {
-                    () = stopping.cancelled() => return,
-                    () = tokio::time::sleep(REST) => {}
-                }
+                tracing::warn!(error = ?error, "the queue does not hand out jobs; it is asked again");
+                let _ = stopping.run_until_cancelled(tokio::time::sleep(REST)).await;
             }
         }
     }
+}
+
+/// Works on a job in a task of its own, which holds a worker's place.
+fn begin(shared: &Arc<Shared>, job: Leased, place: Option<OwnedSemaphorePermit>) {
+    let span = info_span!("execution", id = %job.job.execution_id);
+    let shared_too = shared.clone();
+    shared.tasks.spawn(span, async move {
+        attempt(&shared_too, job).await;
+        drop(place);
+    });
 }
 
 /// Stops the executions of this process that somebody elsewhere wants stopped.
@@ -62,43 +84,48 @@ pub(crate) async fn listen_for_cancellations(shared: Arc<Shared>) {
     }
 }
 
-async fn attempt(shared: &Shared, leased: Leased) {
+async fn attempt(shared: &Arc<Shared>, leased: Leased) {
     let Leased { job, lease, delivery } = leased;
     let id = &job.execution_id;
-    let work = AssertUnwindSafe(execute(shared, id)).catch_unwind();
-    let worked = tokio::select! {
-        worked = work => worked.unwrap_or_else(|_| Err(Error::unexpected("a worker panicked"))),
-        () = keep(shared, &lease) => {
-            // The job is another worker's by now, and so is the execution.
-            tracing::warn!(execution_id = %id, "the lease was lost; the work is dropped");
-            return;
+    let heartbeat = Heartbeat::start(shared, lease);
+    let worked = AssertUnwindSafe(execute(shared, id)).catch_unwind().await;
+    let worked = worked.unwrap_or_else(|_| Err(Error::unexpected("a worker panicked")));
+    let Some(lease) = heartbeat.stop().await else { return };
+    if worked.is_err() && shared.running.is_stopping() {
+        // Whoever gets the job must not find this process alive, so that it is given back at the very end.
+        shared.give_back(lease);
+        return;
+    }
+    if let Err(error) = settle(shared, id, lease, (worked, delivery)).await {
+        tracing::warn!(execution_id = %id, error = ?error, "a job could not be settled; it will come again and find its execution as it is");
+    }
+}
+
+async fn settle(
+    shared: &Shared,
+    id: &ExecutionId,
+    lease: Lease,
+    (worked, delivery): (Result<Worked>, u32),
+) -> Result<()> {
+    let queue = &shared.ports.queue;
+    match worked {
+        Ok(Worked::Through) => queue.complete(lease).await,
+        Ok(Worked::Elsewhere) => queue.release(lease, later(shared, ELSEWHERE)).await,
+        Ok(Worked::GivenUp(reason)) => queue.release(lease, Redelivery::Dead(reason)).await,
+        // Another attempt has overtaken this one, and the execution is its business.
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            tracing::warn!(execution_id = %id, error = ?error, "another process has taken the execution over");
+            queue.complete(lease).await
         }
-    };
-    let settled = match worked {
-        Ok(()) => shared.ports.queue.complete(lease).await,
-        Err(error) if error.kind() == ErrorKind::Unavailable && delivery <= shared.limits.max_retries => {
+        // A store that is away is not the job's fault, however long it is.
+        Err(error) if error.kind() == ErrorKind::Unavailable || delivery <= shared.limits.max_retries => {
             tracing::warn!(execution_id = %id, delivery, error = ?error, "the job is tried again later");
-            shared.ports.queue.release(lease, again(shared, delivery)).await
+            queue.release(lease, again(shared, delivery)).await
         }
         Err(error) => {
             tracing::error!(execution_id = %id, delivery, error = ?error, "the job is given up");
             give_up(shared, id).await;
-            shared.ports.queue.release(lease, Redelivery::Dead(error.to_string())).await
-        }
-    };
-    if let Err(error) = settled {
-        tracing::warn!(execution_id = %id, error = ?error, "the job could not be settled");
-    }
-}
-
-/// Says that the worker is alive, until the lease is somebody else's. It is polled beside the work, not between its steps.
-async fn keep(shared: &Shared, lease: &Lease) {
-    loop {
-        tokio::time::sleep(shared.limits.visibility / 3).await;
-        match shared.ports.queue.extend(lease, shared.limits.visibility).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => return,
-            Err(error) => tracing::warn!(error = ?error, "the lease could not be extended"),
-            Ok(()) => {}
+            queue.release(lease, Redelivery::Dead(error.to_string())).await
         }
     }
 }
@@ -106,6 +133,10 @@ async fn keep(shared: &Shared, lease: &Lease) {
 /// Doubling pauses, so that a store that is away is not stormed.
 fn again(shared: &Shared, delivery: u32) -> Redelivery {
     let pause = Duration::from_secs(1 << delivery.saturating_sub(1).min(6)).min(LONGEST_PAUSE);
+    later(shared, pause)
+}
+
+fn later(shared: &Shared, pause: Duration) -> Redelivery {
     let longest = shared.ports.queue.capability().longest_delay;
     if longest.is_zero() { Redelivery::Now } else { Redelivery::After(pause.min(longest)) }
 }
@@ -131,28 +162,39 @@ async fn find(shared: &Shared, id: &ExecutionId) -> Result<Option<Execution>> {
 }
 
 /// Runs a queued execution. One that ended meanwhile needs nothing more.
-async fn execute(shared: &Shared, id: &ExecutionId) -> Result<()> {
+async fn execute(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Worked> {
     // The place is taken first, so that a cancellation from here on finds it.
-    let seat = shared.running.work(id);
+    let Some(seat) = shared.running.work(id) else { return Ok(Worked::Elsewhere) };
     let Some(execution) = find(shared, id).await? else {
         return Err(Error::not_found("the queue names an execution that is not stored").with("execution", id));
     };
     if execution.status.is_final() {
-        return Ok(());
+        return Ok(Worked::Through);
     }
-    let keeper = shared.keeper();
+    // A queue may hand a job out twice, and a lease may run out under a worker that is well: who runs an execution is
+    // settled by the store alone.
+    if execution.status == ExecutionStatus::Running
+        && let Some(other) = &execution.instance
+        && other != shared.ports.presence.id()
+        && shared.ports.presence.is_alive(&shared.ports, other).await?
+    {
+        return Ok(Worked::Elsewhere);
+    }
     let (before, fence) = (execution.fence, execution.fence.next());
     let mut attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
-        Verdict::End(outcome) => return end_unrun(shared, &execution, *outcome).await.map(drop),
+        Verdict::End(outcome) => {
+            let reason = outcome.error.clone().unwrap_or_default();
+            end_unrun(shared, &execution, *outcome).await?;
+            return Ok(Worked::GivenUp(reason));
+        }
     };
-    let start = Transition::Start { fence, instance: keeper, at: shared.ports.clock.now() };
-    if let Advanced::Refused { .. } =
-        shared.ports.persistence.executions().advance(id, before, &start).await?
-    {
-        return Ok(());
+    let me = Some(shared.ports.presence.id().clone());
+    let start = Transition::Start { fence, instance: me, at: shared.ports.clock.now() };
+    let started = shared.ports.persistence.executions().advance(id, before, &start).await?;
+    if let Advanced::Refused { .. } = started {
+        return Ok(Worked::Through);
     }
     attempt.execution.fence = fence;
-    let span = info_span!("execution", %id);
-    run(shared, *attempt, &seat).instrument(span).await.map(drop)
+    run(shared, *attempt, &seat).await.map(|_| Worked::Through)
 }

@@ -4,6 +4,8 @@
 mod cancel;
 #[path = "it/chat.rs"]
 mod chat;
+#[path = "it/cluster.rs"]
+mod cluster;
 #[path = "it/idempotency.rs"]
 mod idempotency;
 #[path = "it/queue.rs"]

@@ -12,11 +12,13 @@ pub mod model;
 pub mod notification;
 pub mod persistence;
 pub mod queue;
+pub mod rates;
 pub mod retrieval;
 pub mod tool;
 
 // What tests of the machine need.
 pub mod model_server;
+pub mod private;
 pub mod scripted;
 pub mod service;
 pub mod skip;

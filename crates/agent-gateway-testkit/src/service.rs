@@ -6,6 +6,8 @@ use tokio::net::TcpStream;
 
 /// What an absent server's error is marked with.
 const ABSENT: &str = "testkit.service";
+/// The value of a variable that says: there is none.
+const NONE: &str = "none";
 /// How long a server of this machine may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -60,35 +62,47 @@ impl Service {
         ([127, 0, 0, 1], port).into()
     }
 
-    /// Its URL: that of the variable, or the default where something listens there. Otherwise an error which makes a case
-    /// of a suite a skip; any other test asks [`needs_service!`](crate::needs_service).
+    /// Its URL: that of the variable, or the default where something listens there. The value `none` says that there is
+    /// none, whatever listens. Without a server it is an error which makes a case of a suite a skip; any other test asks
+    /// [`needs_service!`](crate::needs_service).
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where a test's servers are is a matter of the machine, not of the gateway"
+    )]
     pub async fn url(self) -> Result<String> {
-        if let Some(url) = std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
-            return Ok(url);
+        match std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
+            Some(url) if url == NONE => return Err(absence(self, &format!("{} is {NONE}", self.variable()))),
+            Some(url) => return Ok(url),
+            None => {}
         }
         let connecting = TcpStream::connect(self.default_address());
         match tokio::time::timeout(PATIENCE, connecting).await {
             Ok(Ok(_)) => Ok(self.default_url().to_owned()),
-            _ => Err(Error::unsupported(format!(
-                "{} is not set and nothing listens at {}",
-                self.variable(),
-                self.default_address()
-            ))
-            .during(ABSENT)
-            .with("service", self.word())),
+            _ => {
+                let (variable, address) = (self.variable(), self.default_address());
+                Err(absence(self, &format!("{variable} is not set and nothing listens at {address}")))
+            }
         }
     }
 }
 
+/// The error that says that a service is not there.
+pub(crate) fn absence(service: Service, why: &str) -> Error {
+    Error::unsupported(format!("{}: {why}", service.word())).during(ABSENT)
+}
+
+/// Whether an error says that a service is not there.
+#[must_use]
+pub fn is_absent(error: &Error) -> bool {
+    error.operation() == ABSENT
+}
+
 /// The service and the reason, when an error says that a service is not there.
 pub(crate) fn absent(error: &Error) -> Option<(&'static str, String)> {
-    if error.operation() != ABSENT {
-        return None;
-    }
-    let text = error.to_string();
     let all = [Service::Postgres, Service::Redis, Service::RabbitMq];
-    let service = all.into_iter().find(|service| text.contains(service.variable()))?;
-    Some((service.word(), error.message().to_owned()))
+    let (word, why) = error.message().split_once(": ").filter(|_| is_absent(error))?;
+    let service = all.into_iter().find(|service| service.word() == word)?;
+    Some((service.word(), why.to_owned()))
 }
 
 /// The URL of a service; ends the test as skipped when it is not there.

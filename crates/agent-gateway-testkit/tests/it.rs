@@ -8,7 +8,9 @@ mod it {
     mod model;
     mod notification;
     mod persistence;
+    mod private;
     mod queue;
+    mod rates;
     mod retrieval;
     mod suite;
     mod tool;

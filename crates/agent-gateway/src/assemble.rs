@@ -2,6 +2,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
+    Error,
+    capability::{BackendInfo, Durability},
     config::{AuthConfig, AuthMode, GatewayConfig, ModelConfig},
     diagnostic::{Diagnostic, Severity},
     id::ModelName,
@@ -15,8 +17,8 @@ use agent_gateway_tools::{FileToolSettings, FileTools};
 use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 
 use crate::{
-    BuildError, Gateway,
-    builder::{AuthChoice, Choice, Choices},
+    BuildError, Gateway, backends,
+    builder::{AuthChoice, Choice, Choices, Role},
     models,
 };
 
@@ -89,9 +91,14 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
         (None, None) => ModelSource::Offline,
         _ => ModelSource::Configured,
     };
-    let ConfigReading { config, diagnostics, .. } = reading;
+    let named = match reading.origin("persistence.backend") {
+        Some(_) => backends::Named::Backend,
+        None => backends::Named::Nothing,
+    };
+    let ConfigReading { mut config, diagnostics, .. } = reading;
+    backends::settle(&mut config, named);
     findings.extend(diagnostics.into_iter().filter(|finding| concerns(&choices.auth, finding)));
-    findings.extend(check_backends(&choices, &config));
+    findings.extend(backends::check(&choices, &config));
     let (model, answerer) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
     let (auth, authenticator) = choose_auth(&choices, &config.auth, &mut findings);
     let tools = Arc::new(FileTools::new(FileToolSettings {
@@ -131,18 +138,6 @@ fn recipe(
     recipe.code_tools.clone_from(&choices.tools);
     recipe.schemas = choices.schemas.clone();
     recipe
-}
-
-fn check_backends(choices: &Choices, config: &GatewayConfig) -> Vec<Diagnostic> {
-    let persistence = match &choices.persistence {
-        Choice::Configured if config.persistence.enabled => Some(config.persistence.backend.as_str()),
-        _ => None,
-    };
-    let queue = match &choices.queue {
-        Choice::Configured => Some(config.queue.backend.as_str()),
-        Choice::Given(_) => None,
-    };
-    choices.catalog.check(persistence, queue)
 }
 
 /// The name and who chose it, and what answers.
@@ -297,23 +292,27 @@ impl Plan {
         let (true, Some(authenticator)) = (fatal.is_empty(), self.parts.authenticator) else {
             return Err(BuildError::Configuration(fatal));
         };
-        let Choices { catalog, persistence, queue, reload, orphans, .. } = self.choices;
+        let Choices { catalog, persistence, queue, reload, orphans, role, .. } = self.choices;
         let persistence: Arc<dyn PersistenceBackend> = match persistence {
             Choice::Given(opening) => opening.open().await?,
             Choice::Configured if self.config.persistence.enabled => {
-                catalog.open_persistence(&self.config.persistence).await?
+                catalog.open_persistence(&self.config).await?
             }
             Choice::Configured => Arc::new(InProcessStore::default()),
         };
         let queue = match queue {
-            Choice::Given(queue) => queue,
-            Choice::Configured => catalog.open_queue(&self.config.queue).await?,
+            Choice::Given(opening) => opening.open().await?,
+            Choice::Configured => catalog.open_queue(&self.config).await?,
         };
         let info = (persistence.info(), queue.info());
+        check_role(role, &info)?;
         let ports = Ports::open(self.parts.source, self.parts.model, persistence, queue).await?;
         let limits = Limits {
             max_running: self.config.server.max_connections.max(1),
-            workers: self.config.queue.workers.max(1),
+            workers: match role {
+                Role::GatewayOnly => 0,
+                Role::Whole | Role::WorkerOnly => self.config.queue.workers.max(1),
+            },
             max_retries: self.config.queue.max_retries,
             visibility: Duration::from_secs(self.config.queue.visibility_timeout_s.max(1)),
             drain: Duration::from_secs(self.config.queue.drain_timeout_s),
@@ -323,4 +322,27 @@ impl Plan {
         let runtime = Runtime::start(ports, self.parts.recipe, self.snapshot, authenticator, limits);
         Ok(Gateway::new(runtime, self.config, reload, info, self.parts.tools)?)
     }
+}
+
+/// A process that leaves a part of the work to others must be able to reach them.
+fn check_role(role: Role, (persistence, queue): &(BackendInfo, BackendInfo)) -> Result<(), Error> {
+    let (alone, hint) = match role {
+        Role::Whole => return Ok(()),
+        Role::WorkerOnly => {
+            ("a process that only works on queued executions", "there would be nothing to do")
+        }
+        Role::GatewayOnly => ("a process without workers", "nobody would run what it queues"),
+    };
+    for (key, info, shared) in [
+        ("queue.backend", queue, "redis, rabbitmq or postgres"),
+        ("persistence.backend", persistence, "postgres, or sqlite on one machine"),
+    ] {
+        if info.durability == Durability::Process {
+            return Err(Error::misconfigured(format!(
+                "{alone} needs a backend that processes share, and {key} is one of this process alone: {hint}; use {shared}"
+            ))
+            .with(key, &info.name));
+        }
+    }
+    Ok(())
 }

@@ -3,12 +3,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use agent_gateway_core::{
     Result,
-    config::{PersistenceConfig, QueueConfig},
+    config::GatewayConfig,
     diagnostic::Diagnostic,
     in_process::InProcessQueue,
     ports::{persistence::PersistenceBackend, queue::ExecutionQueue},
 };
 use futures::future::BoxFuture;
+
+pub(crate) mod openers;
 
 /// A backend that is opened when the gateway starts.
 pub(crate) struct Opening<P: ?Sized>(Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<P>>> + Send>);
@@ -33,14 +35,15 @@ impl<P: ?Sized> fmt::Debug for Opening<P> {
     }
 }
 
-type Opener<C, P> = Arc<dyn Fn(C) -> BoxFuture<'static, Result<Arc<P>>> + Send + Sync>;
+type Opener<P> = Arc<dyn Fn(GatewayConfig) -> BoxFuture<'static, Result<Arc<P>>> + Send + Sync>;
 
 /// Backends by the word that chooses them. It is a value: add your own with [`Catalog::with_persistence`] and
-/// [`Catalog::with_queue`], and `gateway.yaml` can name it.
+/// [`Catalog::with_queue`], and `gateway.yaml` can name it. A backend is given the whole configuration: settings of its own
+/// stand under `context`.
 #[derive(Clone)]
 pub struct Catalog {
-    persistence: BTreeMap<&'static str, Opener<PersistenceConfig, dyn PersistenceBackend>>,
-    queues: BTreeMap<&'static str, Opener<QueueConfig, dyn ExecutionQueue>>,
+    persistence: BTreeMap<&'static str, Opener<dyn PersistenceBackend>>,
+    queues: BTreeMap<&'static str, Opener<dyn ExecutionQueue>>,
 }
 
 impl Catalog {
@@ -48,25 +51,17 @@ impl Catalog {
     #[must_use]
     pub fn builtin() -> Self {
         let catalog = Self { persistence: BTreeMap::new(), queues: BTreeMap::new() };
-        let in_process = |_| -> BoxFuture<'static, Result<Arc<dyn ExecutionQueue>>> {
+        let in_process = |_: GatewayConfig| -> BoxFuture<'static, Result<Arc<dyn ExecutionQueue>>> {
             Box::pin(async { Ok(Arc::new(InProcessQueue::default()) as Arc<dyn ExecutionQueue>) })
         };
-        let catalog = catalog.with_queue("none", in_process).with_queue("memory", in_process);
-        #[cfg(feature = "sqlite")]
-        let catalog = catalog.with_persistence("sqlite", |config| {
-            Box::pin(async move {
-                let sqlite = agent_gateway_sqlite::SqliteConfig::parse(config.url.expose())?;
-                open_sqlite(sqlite.table_prefix(config.table_prefix)).await
-            })
-        });
-        catalog
+        openers::all(catalog.with_queue("none", in_process).with_queue("memory", in_process))
     }
 
     /// With a persistence backend that `persistence.backend: <name>` chooses.
     #[must_use]
     pub fn with_persistence<F>(mut self, name: &'static str, open: F) -> Self
     where
-        F: Fn(PersistenceConfig) -> BoxFuture<'static, Result<Arc<dyn PersistenceBackend>>>
+        F: Fn(GatewayConfig) -> BoxFuture<'static, Result<Arc<dyn PersistenceBackend>>>
             + Send
             + Sync
             + 'static,
@@ -79,7 +74,7 @@ impl Catalog {
     #[must_use]
     pub fn with_queue<F>(mut self, name: &'static str, open: F) -> Self
     where
-        F: Fn(QueueConfig) -> BoxFuture<'static, Result<Arc<dyn ExecutionQueue>>> + Send + Sync + 'static,
+        F: Fn(GatewayConfig) -> BoxFuture<'static, Result<Arc<dyn ExecutionQueue>>> + Send + Sync + 'static,
     {
         self.queues.insert(name, Arc::new(open));
         self
@@ -106,27 +101,20 @@ impl Catalog {
 
     pub(crate) async fn open_persistence(
         &self,
-        config: &PersistenceConfig,
+        config: &GatewayConfig,
     ) -> Result<Arc<dyn PersistenceBackend>> {
-        match self.persistence.get(config.backend.as_str()) {
+        match self.persistence.get(config.persistence.backend.as_str()) {
             Some(open) => open(config.clone()).await,
-            None => Err(unknown_name("persistence.backend", &config.backend)),
+            None => Err(unknown_name("persistence.backend", &config.persistence.backend)),
         }
     }
 
-    pub(crate) async fn open_queue(&self, config: &QueueConfig) -> Result<Arc<dyn ExecutionQueue>> {
-        match self.queues.get(config.backend.as_str()) {
+    pub(crate) async fn open_queue(&self, config: &GatewayConfig) -> Result<Arc<dyn ExecutionQueue>> {
+        match self.queues.get(config.queue.backend.as_str()) {
             Some(open) => open(config.clone()).await,
-            None => Err(unknown_name("queue.backend", &config.backend)),
+            None => Err(unknown_name("queue.backend", &config.queue.backend)),
         }
     }
-}
-
-#[cfg(feature = "sqlite")]
-pub(crate) async fn open_sqlite(
-    config: agent_gateway_sqlite::SqliteConfig,
-) -> Result<Arc<dyn PersistenceBackend>> {
-    Ok(Arc::new(agent_gateway_sqlite::SqliteBackend::open(config).await?))
 }
 
 fn unknown_name(key: &'static str, name: &str) -> agent_gateway_core::Error {

@@ -160,6 +160,13 @@ impl Gateway {
         &self.runtime
     }
 
+    /// Works until `stop` resolves, without taking requests, and then shuts down in order: for a process of
+    /// [`Role::WorkerOnly`](crate::Role::WorkerOnly).
+    pub async fn work_until(&self, stop: impl Future<Output = ()>) -> Result<()> {
+        stop.await;
+        self.shutdown().await
+    }
+
     /// Takes nothing new, waits for executions under way, and closes the backends.
     pub async fn shutdown(&self) -> Result<()> {
         let closed = self.runtime.shutdown().await;

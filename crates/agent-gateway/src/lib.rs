@@ -3,6 +3,7 @@
 
 // Making a gateway.
 mod assemble;
+mod backends;
 mod builder;
 mod catalog;
 mod models;
@@ -16,7 +17,7 @@ pub mod prelude;
 mod serve;
 
 pub use assemble::{AuthSummary, ModelSource, Plan};
-pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder};
+pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder, Role};
 pub use catalog::Catalog;
 pub use chat::{Turn, TurnStream};
 pub use gateway::{Execution, Gateway};
@@ -32,6 +33,15 @@ pub use agent_gateway_core as core;
 pub use agent_gateway_genai as genai;
 pub use agent_gateway_http as http;
 pub use agent_gateway_llm as llm;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use agent_gateway_postgres as postgres;
+#[cfg(feature = "rabbitmq")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]
+pub use agent_gateway_rabbitmq as rabbitmq;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use agent_gateway_redis as redis;
 #[cfg(feature = "rest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
 pub use agent_gateway_rest as rest;

@@ -4,7 +4,9 @@ use std::{
     process::ExitCode,
 };
 
-use agent_gateway::{AuthSummary, Gateway, GatewayBuilder, ModelSource, Plan, core::diagnostic::Severity};
+use agent_gateway::{
+    AuthSummary, Gateway, GatewayBuilder, ModelSource, Plan, Role, core::diagnostic::Severity,
+};
 use anyhow::{Context, Result};
 use tracing_subscriber::EnvFilter;
 
@@ -21,7 +23,8 @@ pub(crate) async fn serve(args: &Serve) -> Result<ExitCode> {
     if args.reload {
         builder = builder.allow_reload();
     }
-    let plan = builder.auth_from_workspace().check().await;
+    let role = args.role();
+    let plan = builder.auth_from_workspace().role(role).check().await;
     let about = About::of(&plan);
     // An error of the configuration stops the start, which tells it then.
     let told_later = plan.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
@@ -31,11 +34,19 @@ pub(crate) async fn serve(args: &Serve) -> Result<ExitCode> {
         note(format_args!("{} {finding}", paint(Colour::Yellow, "found:", &std::io::stderr())));
     }
     let address = address(args, &plan)?;
-    plan.check_exposure(address)?;
+    if role != Role::WorkerOnly {
+        plan.check_exposure(address)?;
+    }
+    let workers = plan.config.queue.workers;
     let gateway = plan.start().await?;
     let (persistence, queue) = gateway.backends();
     let backends = (format!("{} {}", persistence.name, place(&persistence.location)), queue.name.to_string());
     let form = if args.json { Format::Json } else { Format::Table };
+    if role == Role::WorkerOnly {
+        about.print_worker(workers, &backends, form);
+        gateway.work_until(stop_signal()).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     gateway.run_until(address, stop_signal(), move |bound| about.print(bound, &backends, form)).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -140,6 +151,24 @@ impl About {
                  -d '{{\"message\": \"Hello!\"}}'"
             ));
         }
+    }
+
+    fn print_worker(&self, workers: usize, backends: &(String, String), form: Format) {
+        if form == Format::Json {
+            line(serde_json::json!({
+                "workers": workers, "agents": self.agents, "skills": self.skills, "tools": self.tools,
+                "model": self.model, "persistence": backends.0, "queue": backends.1,
+            }));
+            return;
+        }
+        let out = std::io::stdout();
+        let row = |name: &str, value: &str| line(format_args!("  {name:<12} {value}"));
+        let title = paint(Colour::Bold, "agent-gateway", &out);
+        line(format_args!("{title} runs queued executions, {workers} at once, and takes no requests\n"));
+        row("agents", &shown(&self.agents));
+        row("model", &self.model);
+        row("persistence", &backends.0);
+        row("queue", &backends.1);
     }
 
     fn auth_line(&self) -> String {

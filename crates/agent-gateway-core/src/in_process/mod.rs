@@ -5,6 +5,7 @@ mod keys;
 mod lock;
 mod memory;
 mod queue;
+mod rates;
 mod store;
 
 pub use function::FunctionTool;
@@ -12,4 +13,5 @@ pub use keys::{ApiKey, ApiKeys};
 pub use lock::InProcessLock;
 pub use memory::InProcessMemory;
 pub use queue::{DeadJob, InProcessQueue};
+pub use rates::InProcessRates;
 pub use store::InProcessStore;

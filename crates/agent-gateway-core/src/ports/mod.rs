@@ -8,5 +8,6 @@ pub mod model;
 pub mod notification;
 pub mod persistence;
 pub mod queue;
+pub mod rate;
 pub mod retrieval;
 pub mod tool;

@@ -7,6 +7,7 @@ mod memory;
 mod model;
 mod persistence;
 mod queue;
+mod rates;
 mod streams;
 
 pub use auth::AdmitsEmpty;
@@ -18,6 +19,7 @@ pub use persistence::{
     Saboteur,
 };
 pub use queue::{IgnoresFence, RedeliversCompleted};
+pub use rates::{ChargesLate, MixesKeys};
 pub use streams::{
     BuriesTheLiving, ForgetsWhatWasSaid, KeepsKeys, LetsTurnsIn, LosesDrafts, TrustsLatePieces,
 };

@@ -4,7 +4,7 @@ use std::fmt;
 use agent_gateway_core::Result;
 use async_trait::async_trait;
 
-use crate::{Columns, Names, Statement};
+use crate::{Columns, Names, Statement, Syntax};
 
 /// Runs statements on one engine.
 #[async_trait]
@@ -14,6 +14,9 @@ pub trait Database: fmt::Debug + Send + Sync + 'static {
 
     /// Where the tables are.
     fn names(&self) -> &Names;
+
+    /// How its statements are written.
+    fn syntax(&self) -> Syntax;
 
     /// The rows that a reading statement selects.
     async fn read(&self, statement: Statement) -> Result<Vec<Self::Row>>;

@@ -5,10 +5,15 @@ use agent_gateway_core::{
     id::ExecutionId,
 };
 
-use crate::{Database, RowExt, Statement, Value};
+use crate::{Column, Database, Kind, RowExt, Statement, Value};
 
 /// The columns of `execution_drafts`, in the order of [`piece_row`].
-pub const COLUMNS: [&str; 4] = ["execution_id", "after_entry", "byte_offset", "content"];
+pub const COLUMNS: [Column; 4] = [
+    Column::new("execution_id", Kind::Text),
+    Column::new("after_entry", Kind::Int),
+    Column::new("byte_offset", Kind::Int),
+    Column::new("content", Kind::Text),
+];
 
 /// The values of one piece.
 pub fn piece_row(id: &ExecutionId, piece: &DraftPiece) -> Result<Vec<Value>> {

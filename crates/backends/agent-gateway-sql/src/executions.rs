@@ -1,4 +1,4 @@
-//! Executions as rows of `executions`. Writing them is the hot path, so each driver does that in its own way.
+//! Executions as rows of `executions`.
 use agent_gateway_core::{
     Result, Timestamp,
     execution::{Execution, ExecutionQuery, ExecutionStatus, Fence, Fingerprint, Idempotency, Outcome},
@@ -7,41 +7,48 @@ use agent_gateway_core::{
     principal::Visibility,
 };
 
-use crate::{Database, Names, RowExt, Statement, Value, cursor, select::Select};
+use crate::{Column, Database, Kind, Names, RowExt, Statement, Value, cursor, select::Select};
 
 const LIST: &str = "executions";
 
 /// The columns of `executions`, in the order of [`row`].
-pub const COLUMNS: [&str; 25] = [
-    "id",
-    "agent_id",
-    "status",
-    "message",
-    "input",
-    "options",
-    "result",
-    "error",
-    "usage",
-    "session_id",
-    "user_id",
-    "schedule_id",
-    "schedule_name",
-    "parent_execution_id",
-    "root_execution_id",
-    "delegation_depth",
-    "revision",
-    "idempotency_key",
-    "idempotency_fingerprint",
-    "instance",
-    "turn_of",
-    "fence",
-    "started_at",
-    "completed_at",
-    "created_at",
+pub const COLUMNS: [Column; 25] = [
+    Column::new("id", Kind::Text),
+    Column::new("agent_id", Kind::Text),
+    Column::new("status", Kind::Text),
+    Column::new("message", Kind::Text),
+    Column::new("input", Kind::Json),
+    Column::new("options", Kind::Json),
+    Column::new("result", Kind::Json),
+    Column::new("error", Kind::Text),
+    Column::new("usage", Kind::Json),
+    Column::new("session_id", Kind::Text),
+    Column::new("user_id", Kind::Text),
+    Column::new("schedule_id", Kind::Text),
+    Column::new("schedule_name", Kind::Text),
+    Column::new("parent_execution_id", Kind::Text),
+    Column::new("root_execution_id", Kind::Text),
+    Column::new("delegation_depth", Kind::Int),
+    Column::new("revision", Kind::Text),
+    Column::new("idempotency_key", Kind::Text),
+    Column::new("idempotency_fingerprint", Kind::Text),
+    Column::new("instance", Kind::Text),
+    Column::new("turn_of", Kind::Text),
+    Column::new("fence", Kind::Int),
+    Column::new("started_at", Kind::Time),
+    Column::new("completed_at", Kind::Time),
+    Column::new("created_at", Kind::Time),
 ];
 
 /// The columns that the end of a run sets, in the order of [`finish_row`].
-pub const FINISH_COLUMNS: [&str; 6] = ["id", "status", "result", "usage", "error", "completed_at"];
+pub const FINISH_COLUMNS: [Column; 6] = [
+    Column::new("id", Kind::Text),
+    Column::new("status", Kind::Text),
+    Column::new("result", Kind::Json),
+    Column::new("usage", Kind::Json),
+    Column::new("error", Kind::Text),
+    Column::new("completed_at", Kind::Time),
+];
 
 /// The columns that the end of a run makes null.
 pub const FINISH_CLEARS: [&str; 2] = ["instance", "turn_of"];
@@ -151,7 +158,7 @@ pub fn read_row<R: RowExt>(row: &R) -> Result<Execution> {
 }
 
 fn select() -> Select {
-    Select::new(&format!("SELECT {} FROM {{p}}executions", COLUMNS.join(", ")))
+    Select::new(&format!("SELECT {} FROM {{p}}executions", Column::list(&COLUMNS)))
 }
 
 /// The execution with this id that `who` may see.

@@ -5,10 +5,16 @@ use agent_gateway_core::{
     id::ExecutionId,
 };
 
-use crate::{Database, RowExt, Statement, Value};
+use crate::{Column, Database, Kind, RowExt, Statement, Value};
 
 /// The columns of `execution_log`, in the order of [`entry_row`].
-pub const COLUMNS: [&str; 5] = ["execution_id", "sequence", "kind", "data", "created_at"];
+pub const COLUMNS: [Column; 5] = [
+    Column::new("execution_id", Kind::Text),
+    Column::new("sequence", Kind::Int),
+    Column::new("kind", Kind::Text),
+    Column::new("data", Kind::Json),
+    Column::new("created_at", Kind::Time),
+];
 
 /// The values of one entry.
 pub fn entry_row(id: &ExecutionId, entry: &LogEntry) -> Result<Vec<Value>> {

@@ -6,7 +6,7 @@ use agent_gateway_core::{
 };
 
 use crate::{
-    Database, RowExt, Statement,
+    Column, Database, RowExt, Statement,
     executions::{COLUMNS, read_row},
 };
 
@@ -58,7 +58,7 @@ pub async fn orphans<D: Database>(database: &D, now: Timestamp, limit: u32) -> R
          SELECT instance FROM {{p}}executions WHERE instance IS NOT NULL \
          EXCEPT SELECT id FROM {{p}}instances WHERE alive_until >= $1) \
          AND status IN ('queued', 'running') ORDER BY created_at, id LIMIT $2",
-        COLUMNS.join(", ")
+        Column::list(&COLUMNS)
     );
     let statement = Statement::new(database.names(), &text, vec![now.into(), limit.into()]);
     database.read(statement).await?.iter().map(read_row).collect()

@@ -26,6 +26,48 @@ pub enum Value {
     Json(Arc<str>),
 }
 
+/// What a value is, where an engine has to know that of null as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Value::Int`].
+    Int,
+    /// [`Value::Float`].
+    Float,
+    /// [`Value::Flag`].
+    Flag,
+    /// [`Value::Text`].
+    Text,
+    /// [`Value::Time`].
+    Time,
+    /// [`Value::Json`].
+    Json,
+}
+
+/// A column that the writer fills.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+impl Column {
+    pub(crate) const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind }
+    }
+
+    /// The names of columns as SQL text lists them.
+    #[must_use]
+    pub fn list(columns: &[Self]) -> String {
+        columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(crate) fn kinds(columns: &[Self]) -> Vec<Kind> {
+        columns.iter().map(|column| column.kind).collect()
+    }
+}
+
 impl Value {
     /// A number that SQL can hold; over `i64::MAX` is `Invalid`.
     pub fn number(number: u64) -> Result<Self> {

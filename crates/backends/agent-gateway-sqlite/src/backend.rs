@@ -9,12 +9,11 @@ use agent_gateway_core::{
         PersistenceBackend, ScheduleStore, UserStore,
     },
 };
-use agent_gateway_sql::{Columns, Database, Names, Statement, Stores};
+use agent_gateway_sql::{Columns, Database, Executions, Names, Statement, Stores, Writer};
 use async_trait::async_trait;
 
 use crate::{
-    Place, SqliteConfig, connect, database::Connections, error::convert, executions::Executions, row::Row,
-    writer::Writer,
+    Place, SqliteConfig, connect, database::Connections, error::convert, row::Row, writer::SqliteDriver,
 };
 
 /// An open database.
@@ -25,7 +24,7 @@ use crate::{
 pub struct SqliteBackend {
     info: BackendInfo,
     connections: Arc<Connections>,
-    executions: Executions,
+    executions: Executions<Connections>,
     stores: Stores<Connections>,
 }
 
@@ -48,7 +47,7 @@ impl SqliteBackend {
         };
         let info = BackendInfo::new("sqlite", config.place.to_string(), durability)
             .version(about.text("version")?.unwrap_or_default());
-        let writer = Writer::start(connection, names.clone());
+        let writer = Writer::start([SqliteDriver::new(connection, names.clone())], &names);
         let connections = Arc::new(Connections { names, readers: connect::readers(&config), writer });
         Ok(Self {
             info,

@@ -1,13 +1,12 @@
 //! The port of the shared stores: reads go to the readers, writes to the writer.
 use agent_gateway_core::Result;
-use agent_gateway_sql::{Database, Effect, Names, Statement};
+use agent_gateway_sql::{Database, Effect, Grouped, Names, Statement, Syntax, Writer};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use crate::{
     error::convert,
     row::{Row, arguments},
-    writer::Writer,
 };
 
 /// One opened database.
@@ -15,7 +14,7 @@ use crate::{
 pub(crate) struct Connections {
     pub(crate) names: Names,
     pub(crate) readers: Option<SqlitePool>,
-    pub(crate) writer: Writer,
+    pub(crate) writer: Writer<Row>,
 }
 
 #[async_trait]
@@ -24,6 +23,10 @@ impl Database for Connections {
 
     fn names(&self) -> &Names {
         &self.names
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Sqlite
     }
 
     async fn read(&self, statement: Statement) -> Result<Vec<Row>> {
@@ -40,5 +43,11 @@ impl Database for Connections {
 
     async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Effect<Row>>> {
         self.writer.program(statements).await
+    }
+}
+
+impl Grouped for Connections {
+    fn writer(&self) -> &Writer<Row> {
+        &self.writer
     }
 }

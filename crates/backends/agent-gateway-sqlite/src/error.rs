@@ -1,5 +1,6 @@
 //! The one conversion from the driver's errors.
 use agent_gateway_core::{Error, Retry};
+use agent_gateway_sql::closed;
 use sqlx::Error as Driver;
 
 /// SQLite's primary result codes, of which this crate knows those that it can say something about.
@@ -66,17 +67,4 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
         },
     };
     converted.during(operation).caused_by(error)
-}
-
-/// What every call after `close` answers.
-pub(crate) fn closed() -> Error {
-    Error::unavailable("the database is closed")
-}
-
-/// The same failure for one more caller of a batch.
-pub(crate) fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.message().to_owned())
-        .retry_as(error.retry())
-        .during(error.operation())
-        .caused_by(format!("{error:?}"))
 }

@@ -26,8 +26,7 @@ mod database;
 mod error;
 mod row;
 
-// The hot path.
-mod executions;
+// The connection that writes.
 mod writer;
 
 pub use backend::SqliteBackend;

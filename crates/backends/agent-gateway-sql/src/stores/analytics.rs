@@ -26,7 +26,8 @@ impl<D: Database> AnalyticsStore for Stores<D> {
             .all(self.0.names());
         let sums = format!(
             "SELECT word, count(*) AS executions, sum(CASE WHEN status = 'completed' THEN 1 ELSE 0 END) AS completed, \
-             coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, \
+             CAST(coalesce(sum(input_tokens), 0) AS BIGINT) AS input_tokens, \
+             CAST(coalesce(sum(output_tokens), 0) AS BIGINT) AS output_tokens, \
              coalesce(sum(cost_usd), 0.0) AS cost_usd FROM ({}{grouped}) AS found GROUP BY word ORDER BY word",
             parts.text
         );

@@ -71,26 +71,10 @@ impl<D: Database> ConversationStore for Stores<D> {
     ) -> Result<u64> {
         let names = self.0.names();
         let count = expected.saturating_add(said.len() as u64);
-        let mut program = Vec::with_capacity(said.len() + 2);
-        for (sequence, message) in (expected.saturating_add(1)..).zip(said) {
-            let [role, content, metadata] = messages::values(message)?;
-            let place = format!("{id}:{sequence}");
-            let sequence = Value::number(sequence)?;
-            let (place, key) = (place.as_str().into(), id.as_str().into());
-            let args =
-                vec![place, key, sequence, role, content, metadata, at.into(), Value::number(expected)?];
-            // Nothing is added unless the conversation is as the caller last saw it.
-            program.push(Statement::new(
-                names,
-                "INSERT INTO {p}conversation_messages \
-                 (message_id, conversation_id, sequence, role, content, metadata_json, created_at) \
-                 SELECT $1, conversation_id, $3, $4, $5, $6, $7 FROM {p}conversations \
-                 WHERE conversation_id = $2 AND message_count = $8",
-                args,
-            ));
-        }
         let key: Value = id.as_str().into();
-        program.push(Statement::new(
+        // Nothing grows unless the conversation is as the caller last saw it. The row of the conversation comes first: it
+        // keeps other transactions away until this one ends.
+        let mut program = vec![Statement::new(
             names,
             "UPDATE {p}conversations SET message_count = $2, turn_count = turn_count + $3, updated_at = $4 \
              WHERE conversation_id = $1 AND message_count = $5",
@@ -101,14 +85,29 @@ impl<D: Database> ConversationStore for Stores<D> {
                 at.into(),
                 Value::number(expected)?,
             ],
-        ));
+        )];
+        for (sequence, message) in (expected.saturating_add(1)..).zip(said) {
+            let [role, content, metadata] = messages::values(message)?;
+            let place = format!("{id}:{sequence}").as_str().into();
+            let (sequence, count) = (Value::number(sequence)?, Value::number(count)?);
+            let args = vec![place, key.clone(), sequence, role, content, metadata, at.into(), count];
+            // Where another caller made it grow to the same count, the places are taken.
+            program.push(Statement::new(
+                names,
+                "INSERT INTO {p}conversation_messages \
+                 (message_id, conversation_id, sequence, role, content, metadata_json, created_at) \
+                 SELECT $1, conversation_id, $3, $4, $5, $6, $7 FROM {p}conversations \
+                 WHERE conversation_id = $2 AND message_count = $8 ON CONFLICT DO NOTHING",
+                args,
+            ));
+        }
         program.push(Statement::new(
             names,
             "SELECT message_count FROM {p}conversations WHERE conversation_id = $1",
             vec![key],
         ));
         let effects = self.0.write(program).await?;
-        if affected(&effects, said.len())? > 0 {
+        if affected(&effects, 0)? > 0 {
             return Ok(count);
         }
         Err(match selected(&effects, said.len() + 1, "message_count")? {

@@ -44,8 +44,11 @@ impl<D: Database> DeliveryStore for Stores<D> {
 
     async fn claim(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
         let text = format!(
-            "UPDATE {{p}}notification_log SET attempts = attempts + 1, due_at = $2 WHERE id IN (SELECT id FROM \
-             {{p}}notification_log WHERE status = 'pending' AND due_at <= $1 ORDER BY id LIMIT $3) RETURNING {COLUMNS}"
+            "WITH due AS MATERIALIZED (SELECT id AS number FROM {{p}}notification_log \
+             WHERE status = 'pending' AND due_at <= $1 ORDER BY id LIMIT $3{}) \
+             UPDATE {{p}}notification_log SET attempts = attempts + 1, due_at = $2 \
+             WHERE id IN (SELECT number FROM due) RETURNING {COLUMNS}",
+            self.0.syntax().lock_free()
         );
         let args = vec![now.into(), until.into(), limit.into()];
         let claimed = self.write_one(Statement::new(self.0.names(), &text, args)).await?;

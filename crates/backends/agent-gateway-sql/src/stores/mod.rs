@@ -10,8 +10,11 @@ mod audit;
 mod connections;
 mod conversations;
 mod deliveries;
+mod executions;
 mod schedules;
 mod users;
+
+pub use executions::{Executions, Grouped};
 
 /// Every store but the one of executions, over one database.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use agent_gateway_core::{
     Result, Timestamp, execution::ExecutionQuery, id::InstanceId, page::PageRequest,
     ports::persistence::PersistenceBackend,
 };
-use agent_gateway_sql::{Columns, Database, Effect, Names, Statement, executions, presence};
+use agent_gateway_sql::{Columns, Database, Effect, Names, Statement, Syntax, executions, presence};
 use agent_gateway_sqlite::{SqliteBackend, SqliteConfig};
 use async_trait::async_trait;
 
@@ -47,6 +47,9 @@ impl Database for Notes {
     type Row = Nothing;
     fn names(&self) -> &Names {
         &self.names
+    }
+    fn syntax(&self) -> Syntax {
+        Syntax::Sqlite
     }
     async fn read(&self, statement: Statement) -> Result<Vec<Nothing>> {
         self.texts.lock().unwrap().push(statement.text.to_string());

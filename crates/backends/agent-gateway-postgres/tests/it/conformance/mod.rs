@@ -1,0 +1,3 @@
+//! The published suites.
+mod persistence;
+mod queue;

@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    Result,
+    ports::{lock::Lock, queue::ExecutionQueue},
+};
+use agent_gateway_postgres::{PostgresLock, PostgresQueue};
+use agent_gateway_testkit::Fixture;
+use async_trait::async_trait;
+
+use crate::it::world::World;
+
+struct Fresh;
+
+#[async_trait]
+impl Fixture<dyn ExecutionQueue> for Fresh {
+    type Guard = World;
+    async fn fresh(&self) -> Result<(Arc<dyn ExecutionQueue>, World)> {
+        let world = World::fresh().await?;
+        Ok((Arc::new(PostgresQueue::open(&world.open().await?).await?), world))
+    }
+    async fn reopen(&self, world: &World) -> Result<Option<Arc<dyn ExecutionQueue>>> {
+        Ok(Some(Arc::new(PostgresQueue::open(&world.open().await?).await?)))
+    }
+}
+
+#[async_trait]
+impl Fixture<dyn Lock> for Fresh {
+    type Guard = World;
+    async fn fresh(&self) -> Result<(Arc<dyn Lock>, World)> {
+        let world = World::fresh().await?;
+        Ok((Arc::new(PostgresLock::new(&world.open().await?)), world))
+    }
+    async fn reopen(&self, world: &World) -> Result<Option<Arc<dyn Lock>>> {
+        Ok(Some(Arc::new(PostgresLock::new(&world.open().await?))))
+    }
+}
+
+mod queue {
+    agent_gateway_testkit::queue_suite!(super::Fresh);
+}
+
+mod lock {
+    agent_gateway_testkit::lock_suite!(super::Fresh);
+}

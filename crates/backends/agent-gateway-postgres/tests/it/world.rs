@@ -1,0 +1,73 @@
+//! A schema of its own for every test, gone with it.
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use agent_gateway_core::Result;
+use agent_gateway_postgres::{Postgres, PostgresConfig};
+use agent_gateway_testkit::Service;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A schema that is dropped with this guard, also when its test fails.
+pub(crate) struct World {
+    pub(crate) url: String,
+    pub(crate) schema: String,
+}
+
+impl World {
+    /// A name that nobody has used, on the server of `url`. Preparing makes the schema.
+    pub(crate) fn at(url: &str) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { url: url.to_owned(), schema: format!("agw_{}_{number}", std::process::id()) }
+    }
+
+    /// The same on the server that the tests use; the error of a missing service makes a case a skip.
+    pub(crate) async fn fresh() -> Result<Self> {
+        Ok(Self::at(&Service::Postgres.url().await?))
+    }
+
+    /// Few connections: many tests share one server.
+    pub(crate) fn config(&self) -> PostgresConfig {
+        PostgresConfig::parse(&self.url).unwrap().schema(&self.schema).pool_size(3).max_overflow(0)
+    }
+
+    /// One more process's view of this world, prepared.
+    pub(crate) async fn open(&self) -> Result<Postgres> {
+        let postgres = Postgres::open(self.config()).await?;
+        postgres.prepare().await?;
+        Ok(postgres)
+    }
+
+    /// Runs statements beside the backend. `{s}` is the schema.
+    pub(crate) async fn run(&self, text: &str) {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let text = AssertSqlSafe(text.replace("{s}", &self.schema));
+        sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// The one number that a statement selects beside the backend.
+    pub(crate) async fn number(&self, text: &str) -> i64 {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let text = AssertSqlSafe(text.replace("{s}", &self.schema));
+        let number = sqlx::query_scalar(text).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        number
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let (url, text) = (self.url.clone(), format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema));
+        // The test's runtime may be ending: this one is only for the farewell.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                if let Ok(mut connection) = PgConnection::connect(&url).await {
+                    let _ = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await;
+                }
+            });
+        });
+        let _ = dropping.join();
+    }
+}
