@@ -71,7 +71,7 @@ async fn a_classic_queue_of_the_same_name_is_misconfigured() {
     let name = world.name.as_str().into();
     channel.queue_declare(name, QueueDeclareOptions::durable(), arguments).await.unwrap();
 
-    let queue = RabbitMqQueue::open(world.config()).await.unwrap();
+    let queue = world.opened(world.config()).await.unwrap();
     let error = queue.prepare().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
     assert!(error.message().contains("choose another queue_name"), "{error:?}");
@@ -82,7 +82,7 @@ async fn a_classic_queue_of_the_same_name_is_misconfigured() {
 async fn what_is_not_prepared_says_so() {
     let url = agent_gateway_testkit::needs_service!(Service::RabbitMq, "rabbitmq::what_is_not_prepared");
     let world = World::new(url);
-    let queue = RabbitMqQueue::open(world.config()).await.unwrap();
+    let queue = world.opened(world.config()).await.unwrap();
     for error in [
         queue.enqueue(&job()).await.unwrap_err(),
         queue.lease(ask(1, std::time::Duration::ZERO)).await.map(drop).unwrap_err(),
