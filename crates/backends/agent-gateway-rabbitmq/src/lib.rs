@@ -35,7 +35,8 @@
 //! deadline in this process. When the deadline passes, the job goes back to its old place. When the process or its
 //! connection dies, the broker hands the job out again, and every lease that was held through the connection is a
 //! `Conflict` from then on: its job may already be another worker's. A `complete` or `release` that was under way when the
-//! connection broke is `Unavailable`, because nobody knows whether the broker still heard it.
+//! connection broke is `Unavailable`, because nobody knows whether the broker still heard it. Heartbeats tell both sides
+//! of a connection that is silent, and `extend` succeeds only when the broker answers.
 //!
 //! The broker counts the deliveries; a job that is delayed becomes a new message and carries its count in a header. A job
 //! that came for a worker which left meanwhile waits a second for another one of this process and then goes back to its

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::{
     message::{Message, Routing},
-    settler::{How, Settle, Told},
+    settler::{Deed, How, Settle, Told},
 };
 
 /// How many messages wait at most.
@@ -183,7 +183,9 @@ async fn answer(then: Then, result: Result<()>, settler: &mpsc::Sender<Settle>) 
             let _ = somebody.send(result);
             return;
         }
-        Then::Settle(acker, somebody) => Settle { acker, how, then: Told::This(somebody, result) },
+        Then::Settle(acker, somebody) => {
+            Settle { deed: Deed::Settle(acker, how), then: Told::This(somebody, result) }
+        }
     };
     // An error only says that the session has ended: the broker has the job back.
     let _ = settler.send(settle).await;

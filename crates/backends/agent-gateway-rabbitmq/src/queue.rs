@@ -26,7 +26,7 @@ use crate::{
     names::{LONGEST_DELAY, Names},
     publisher::{Publish, Then},
     session::{Context, Session, Work},
-    settler::{How, Settle, Told},
+    settler::{Deed, How, Settle, Told},
     supervisor::{House, supervise},
     task::spawn,
 };
@@ -47,7 +47,7 @@ const CANCELLATIONS: usize = 1024;
 /// - `enqueue` answers once the broker has confirmed that it keeps the job. A queue that an operator has bounded with a
 ///   policy (`max-length` with `overflow: reject-publish`) answers `RateLimited` when it is full.
 /// - `lease` takes a `wait` shorter than 100 ms for 100 ms.
-/// - `complete` answers once the broker has taken the acknowledgement.
+/// - `extend` asks the broker for a sign of life, and `complete` answers once the broker has taken the acknowledgement.
 /// - `release` that fails after its lease ended gives the job back at once.
 /// - `depth` counts the leases of this process alone; the broker does not tell leases from jobs on their way.
 /// - Calls wait up to 2 s for a broken connection and up to 10 s for an answer, then they are `Unavailable`.
@@ -118,7 +118,7 @@ async fn settle(work: &Work, lease: &Lease, how: How, operation: &'static str) -
     let way = reserve(&work.settler, end, operation).await?;
     let arrived = work.desk.settle(lease, operation)?;
     let (told, answer) = oneshot::channel();
-    way.send(Settle { acker: arrived.acker, how, then: Told::This(told, Ok(())) });
+    way.send(Settle { deed: Deed::Settle(arrived.acker, how), then: Told::This(told, Ok(())) });
     wait(answer, end, operation, BROKEN).await
 }
 
@@ -190,7 +190,15 @@ impl ExecutionQueue for RabbitMqQueue {
     async fn extend(&self, lease: &Lease, by: Duration) -> Result<()> {
         const OPERATION: &str = "rabbitmq.extend";
         let session = self.holding(lease, OPERATION)?;
-        session.work(OPERATION)?.desk.extend(lease, by, OPERATION)
+        let work = session.work(OPERATION)?;
+        work.desk.look(lease, OPERATION)?;
+        // A broker that cannot be heard may have given the job to somebody else by now.
+        let end = after(ANSWER);
+        let way = reserve(&work.settler, end, OPERATION).await?;
+        let (told, answer) = oneshot::channel();
+        way.send(Settle { deed: Deed::Ask, then: Told::This(told, Ok(())) });
+        wait(answer, end, OPERATION, "the connection broke; its leases are void").await?;
+        work.desk.extend(lease, by, OPERATION)
     }
 
     async fn complete(&self, lease: Lease) -> Result<()> {

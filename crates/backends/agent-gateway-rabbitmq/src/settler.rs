@@ -32,11 +32,19 @@ pub(crate) enum How {
     Refuse,
 }
 
-/// A job to be settled.
+/// What is to be written to the connection.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    /// What becomes of a job.
+    Settle(Acker, How),
+    /// Nothing: the answer alone says that the connection, and with it every lease, is alive.
+    Ask,
+}
+
+/// A deed, and who is told that the broker has heard of it.
 #[derive(Debug)]
 pub(crate) struct Settle {
-    pub(crate) acker: Acker,
-    pub(crate) how: How,
+    pub(crate) deed: Deed,
     pub(crate) then: Told,
 }
 
@@ -51,16 +59,20 @@ pub(crate) enum Told {
 
 impl Settle {
     pub(crate) fn silently(acker: Acker, how: How) -> Self {
-        Self { acker, how, then: Told::Nobody }
+        Self { deed: Deed::Settle(acker, how), then: Told::Nobody }
     }
 
     /// Writes it to the connection.
     async fn send(&self) -> lapin::Result<()> {
-        let sent = match self.how {
-            How::Done => self.acker.ack(BasicAckOptions::default()).await,
-            How::Again => self.acker.reject(BasicRejectOptions { requeue: true }).await,
-            How::Unused => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
-            How::Refuse => self.acker.reject(BasicRejectOptions { requeue: false }).await,
+        let (acker, how) = match &self.deed {
+            Deed::Settle(acker, how) => (acker, how),
+            Deed::Ask => return Ok(()),
+        };
+        let sent = match how {
+            How::Done => acker.ack(BasicAckOptions::default()).await,
+            How::Again => acker.reject(BasicRejectOptions { requeue: true }).await,
+            How::Unused => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+            How::Refuse => acker.reject(BasicRejectOptions { requeue: false }).await,
         };
         match sent {
             Ok(true) => Ok(()),

@@ -19,6 +19,8 @@ pub(crate) struct Relay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Open,
+    /// Nothing goes through, and nobody is told.
+    Silent,
     Cut,
 }
 
@@ -39,14 +41,15 @@ impl Relay {
                 let (mut here, _) = listener.accept().await.unwrap();
                 let (target, mut ways) = (target.clone(), ways.clone());
                 connections.lock().unwrap().spawn(async move {
-                    if *ways.borrow() == Way::Cut {
+                    if *ways.borrow() != Way::Open {
                         return;
                     }
                     let mut there = TcpStream::connect(target).await.unwrap();
                     tokio::select! {
                         _ = copy_bidirectional(&mut here, &mut there) => {}
-                        _ = ways.wait_for(|way| *way == Way::Cut) => {}
+                        _ = ways.wait_for(|way| *way != Way::Open) => {}
                     }
+                    let _ = ways.wait_for(|way| *way != Way::Silent).await;
                 });
             }
         });
@@ -56,6 +59,11 @@ impl Relay {
     /// Cuts every connection, and lets no other through.
     pub(crate) fn cut(&self) {
         self.way.send_replace(Way::Cut);
+    }
+
+    /// Lets nothing through, without a word.
+    pub(crate) fn fall_silent(&self) {
+        self.way.send_replace(Way::Silent);
     }
 
     /// Lets connections through again.

@@ -53,6 +53,30 @@ async fn a_broken_connection_voids_its_leases_and_the_job_comes_again() {
 }
 
 #[tokio::test]
+async fn a_process_that_falls_silent_loses_its_jobs_and_cannot_extend_them() {
+    let url =
+        agent_gateway_testkit::needs_service!(Service::RabbitMq, "rabbitmq::a_process_that_falls_silent");
+    let world = World::new(url);
+    let relay = Relay::before(&world.url).await;
+    let silent = world.through(&format!("{}?heartbeat=1", relay.url)).await;
+    let safe = world.open().await;
+    let job = job();
+    silent.enqueue(&job).await.unwrap();
+    let lost = next(&silent).await;
+    silent.extend(&lost.lease, LONG).await.unwrap();
+    relay.fall_silent();
+    let again = next(&safe).await;
+    assert_eq!((&again.job, again.delivery), (&job, 2), "the broker misses the heartbeats");
+    let error = silent.extend(&lost.lease, LONG).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Unavailable), "{error:?}");
+    relay.mend();
+    back(&silent).await;
+    let error = silent.complete(lost.lease).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    safe.complete(again.lease).await.unwrap();
+}
+
+#[tokio::test]
 async fn while_the_broker_is_away_calls_say_so_soon_and_afterwards_all_goes_on() {
     let url = agent_gateway_testkit::needs_service!(Service::RabbitMq, "rabbitmq::while_the_broker_is_away");
     let world = World::new(url);
