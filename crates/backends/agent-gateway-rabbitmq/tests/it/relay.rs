@@ -1,5 +1,8 @@
 //! A way to the broker that can be cut.
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::{
     io::copy_bidirectional,
@@ -13,12 +16,14 @@ use tokio::{
 pub(crate) struct Relay {
     pub(crate) url: String,
     way: watch::Sender<Way>,
+    cuts: AtomicU64,
     _passing: JoinSet<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    Open,
+    /// For connections that were made since the last cut, which have this number.
+    Open(u64),
     /// Nothing goes through, and nobody is told.
     Silent,
     Cut,
@@ -32,7 +37,7 @@ impl Relay {
         let (place, vhost) = place.split_once('/').unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let way = watch::Sender::new(Way::Open);
+        let way = watch::Sender::new(Way::Open(0));
         let (target, ways) = (place.to_owned(), way.subscribe());
         let mut passing = JoinSet::new();
         passing.spawn(async move {
@@ -41,19 +46,25 @@ impl Relay {
                 let (mut here, _) = listener.accept().await.unwrap();
                 let (target, mut ways) = (target.clone(), ways.clone());
                 connections.lock().unwrap().spawn(async move {
-                    if *ways.borrow() != Way::Open {
+                    let mine = *ways.borrow();
+                    if !matches!(mine, Way::Open(_)) {
                         return;
                     }
                     let mut there = TcpStream::connect(target).await.unwrap();
                     tokio::select! {
                         _ = copy_bidirectional(&mut here, &mut there) => {}
-                        _ = ways.wait_for(|way| *way != Way::Open) => {}
+                        _ = ways.wait_for(|way| *way != mine) => {}
                     }
                     let _ = ways.wait_for(|way| *way != Way::Silent).await;
                 });
             }
         });
-        Self { url: format!("{scheme}://{login}@{address}/{vhost}"), way, _passing: passing }
+        Self {
+            url: format!("{scheme}://{login}@{address}/{vhost}"),
+            way,
+            cuts: AtomicU64::new(0),
+            _passing: passing,
+        }
     }
 
     /// Cuts every connection, and lets no other through.
@@ -66,15 +77,9 @@ impl Relay {
         self.way.send_replace(Way::Silent);
     }
 
-    /// Lets connections through again.
+    /// Cuts every connection that there is, and lets new ones through.
     pub(crate) fn mend(&self) {
-        self.way.send_replace(Way::Open);
-    }
-
-    /// Cuts every connection once.
-    pub(crate) async fn blink(&self) {
-        self.cut();
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        self.mend();
+        let number = self.cuts.fetch_add(1, Ordering::Relaxed) + 1;
+        self.way.send_replace(Way::Open(number));
     }
 }

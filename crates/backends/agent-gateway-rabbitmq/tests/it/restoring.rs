@@ -118,7 +118,7 @@ async fn a_waiting_lease_outlasts_a_short_break() {
     let job = job();
     let breaking = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        relay.blink().await;
+        relay.mend();
         safe.enqueue(&job).await.unwrap();
     };
     let (taken, ()) = tokio::join!(cut.lease(ask(1, PATIENCE)), breaking);
@@ -155,6 +155,7 @@ struct Seen {
     /// Settlements whose answer was lost: the job may be gone, or it comes again.
     doubtful: HashMap<ExecutionId, usize>,
     after_completion: usize,
+    at_work: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,11 +172,15 @@ async fn nothing_is_lost_when_the_connection_is_cut_again_and_again() {
         let (queue, seen) = (Arc::clone(&cut), Arc::clone(&seen));
         workers.spawn(async move { work(&queue, &seen).await });
     }
-    let blinking = Arc::clone(&relay);
+    let (blinking, watched) = (Arc::clone(&relay), Arc::clone(&seen));
     let breaks = async move {
         for _ in 0..4 {
             tokio::time::sleep(Duration::from_millis(400)).await;
-            blinking.blink().await;
+            // The break must meet a worker at its job.
+            while watched.lock().unwrap().at_work == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            blinking.mend();
         }
     };
     let producing = async {
@@ -221,6 +226,7 @@ async fn work(queue: &RabbitMqQueue, seen: &std::sync::Mutex<Seen>) {
             let id = leased.job.execution_id;
             {
                 let mut seen = seen.lock().unwrap();
+                seen.at_work += 1;
                 *seen.handed_out.entry(id.clone()).or_default() += 1;
                 if seen.completed.contains(&id) {
                     seen.after_completion += 1;
@@ -229,6 +235,7 @@ async fn work(queue: &RabbitMqQueue, seen: &std::sync::Mutex<Seen>) {
             tokio::time::sleep(Duration::from_millis(3)).await;
             let settled = queue.complete(leased.lease).await;
             let mut seen = seen.lock().unwrap();
+            seen.at_work -= 1;
             match settled {
                 Ok(()) => {
                     seen.completed.insert(id);
