@@ -306,8 +306,12 @@ impl Desk {
     pub(crate) fn expire(&self) -> (Vec<Arrived>, Instant) {
         let mut state = self.lock();
         let now = Instant::now();
-        let over: Vec<String> =
-            state.leases.iter().filter(|(_, held)| held.until <= now).map(|(token, _)| token.clone()).collect();
+        let over: Vec<String> = state
+            .leases
+            .iter()
+            .filter(|(_, held)| held.until <= now)
+            .map(|(token, _)| token.clone())
+            .collect();
         let mut expired = Vec::with_capacity(over.len());
         for token in over {
             if let Some(held) = state.leases.remove(&token) {

@@ -99,13 +99,7 @@ impl Message {
             .with_type(JOB.into())
             .with_message_id(counted.job.execution_id.as_str().into())
             .with_headers(headers);
-        Ok(Self {
-            exchange: exchange.into(),
-            routing_key,
-            routing: Routing::Mandatory,
-            payload,
-            properties,
-        })
+        Ok(Self { exchange: exchange.into(), routing_key, routing: Routing::Mandatory, payload, properties })
     }
 
     /// A request to stop from the process with this name.

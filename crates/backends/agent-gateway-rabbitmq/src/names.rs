@@ -61,9 +61,16 @@ mod tests {
     fn every_delay_has_a_queue_of_less_than_twice_its_time() {
         let all: Vec<u64> = delays().collect();
         assert_eq!((all[0], all[all.len() - 1]), (1, LONGEST));
-        for (millis, seconds) in
-            [(0, 1), (1, 1), (1000, 1), (1001, 2), (2000, 2), (33_000, 64), (60_000, 64), (65_536_000, LONGEST)]
-        {
+        for (millis, seconds) in [
+            (0, 1),
+            (1, 1),
+            (1000, 1),
+            (1001, 2),
+            (2000, 2),
+            (33_000, 64),
+            (60_000, 64),
+            (65_536_000, LONGEST),
+        ] {
             let delay = Duration::from_millis(millis);
             assert_eq!(delay_for(delay), seconds, "{delay:?}");
             assert!(all.contains(&seconds));

@@ -149,9 +149,11 @@ fn judge(publish: &Publish, how: &Confirmation, returned: &HashSet<&str>) -> Res
     }
     match how {
         Confirmation::Ack(_) => Ok(()),
-        Confirmation::Nack(_) => Err(Error::rate_limited("the RabbitMQ server refused the job: the queue is full")
-            .during("rabbitmq.publish")
-            .with("queue", &publish.message.routing_key)),
+        Confirmation::Nack(_) => {
+            Err(Error::rate_limited("the RabbitMQ server refused the job: the queue is full")
+                .during("rabbitmq.publish")
+                .with("queue", &publish.message.routing_key))
+        }
         Confirmation::NotRequested => {
             Err(Error::unexpected("the RabbitMQ server was not asked to confirm").during("rabbitmq.publish"))
         }

@@ -190,7 +190,8 @@ impl ExecutionQueue for RabbitMqQueue {
         let arrived = work.desk.settle(&lease, OPERATION)?;
         let (told, answer) = oneshot::channel();
         way.send(Settle { acker: arrived.acker, how: How::Done, then: Told::This(told, Ok(())) });
-        wait(answer, end, OPERATION, "the connection broke while the job was settled; it may come again").await
+        wait(answer, end, OPERATION, "the connection broke while the job was settled; it may come again")
+            .await
     }
 
     async fn release(&self, lease: Lease, again: Redelivery) -> Result<()> {

@@ -9,10 +9,7 @@ use std::{
 
 use agent_gateway_core::{Error, Result, id::ExecutionId};
 use futures::StreamExt;
-use lapin::{
-    Connection, ConnectionProperties, Event,
-    options::ConfirmSelectOptions,
-};
+use lapin::{Connection, ConnectionProperties, Event, options::ConfirmSelectOptions};
 use tokio::sync::{Mutex, OnceCell, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -96,13 +93,8 @@ impl Session {
                 Err(Error::unavailable("the RabbitMQ server does not answer").during("rabbitmq.open"))
             })
             .map_err(|error| at(error, &config.place()))?;
-        let session = Self {
-            take,
-            give,
-            end: Arc::default(),
-            blocked: Blocked::default(),
-            work: OnceCell::new(),
-        };
+        let session =
+            Self { take, give, end: Arc::default(), blocked: Blocked::default(), work: OnceCell::new() };
         session.watch(&session.take, Blocked::default());
         session.watch(&session.give, session.blocked.clone());
         Ok(Arc::new(session))
@@ -144,7 +136,8 @@ impl Session {
         self.run(settler::run(shared.clone(), to_settle));
         self.run(publisher::run(giving, self.blocked.clone(), settler.clone(), to_publish));
         self.run(sweeper::run(desk.clone(), context.names.clone(), publisher.clone(), settler.clone()));
-        let intake = Intake { shared, desk: desk.clone(), queue: context.names.queue(), settler: settler.clone() };
+        let intake =
+            Intake { shared, desk: desk.clone(), queue: context.names.queue(), settler: settler.clone() };
         self.run(intake.run());
         Ok(Work { desk, publisher, settler })
     }

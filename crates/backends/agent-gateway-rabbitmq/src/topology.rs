@@ -16,8 +16,13 @@ use crate::{
 /// How many dead jobs are kept; the oldest ones go first.
 const MAX_DEAD: i64 = 10_000;
 
-const DURABLE: QueueDeclareOptions =
-    QueueDeclareOptions { passive: false, durable: true, exclusive: false, auto_delete: false, nowait: false };
+const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
+    passive: false,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    nowait: false,
+};
 const PASSIVE: QueueDeclareOptions = QueueDeclareOptions { passive: true, ..DURABLE };
 
 /// Creates what is not there, on a channel of its own: a refusal closes the channel.
