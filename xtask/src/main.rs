@@ -9,6 +9,7 @@ mod ci;
 mod features;
 mod layers;
 mod matrix;
+mod new_backend;
 mod project;
 mod services;
 mod suite;
@@ -43,6 +44,8 @@ enum Command {
     CheckFeatures,
     /// Check sizes, names, machine paths, test rows and the facade's features.
     Tidy,
+    /// Make a crate for a backend, with its suites wired and failing.
+    NewBackend(new_backend::Args),
     /// Measure the gateway beside a bare handler that makes the same model call.
     Bench(bench::Args),
 }
@@ -68,6 +71,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::CheckLayers => layers::run(&project),
         Command::CheckFeatures => features::run(&project),
         Command::Tidy => tidy::run(&project),
+        Command::NewBackend(args) => new_backend::run(&project, args),
         Command::Bench(args) => bench::run(&project, args),
     }
 }

@@ -91,7 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row { name: "cli", packages: &["agent-gateway-cli"], ..PLAIN },
     Row { name: "journeys", packages: &["agent-gateway-tests"], ..PLAIN },
-    Row { name: "examples", packages: &["quickstart"], ..PLAIN },
+    Row { name: "examples", packages: &["quickstart", "custom-backend"], ..PLAIN },
     Row { name: "tooling", packages: &["xtask", "agent-gateway-bench"], ..PLAIN },
 ];
 

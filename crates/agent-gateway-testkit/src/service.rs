@@ -65,9 +65,13 @@ impl Service {
     /// Its URL: that of the variable, or the default where something listens there. The value `none` says that there is
     /// none, whatever listens. Without a server it is an error which makes a case of a suite a skip; any other test asks
     /// [`needs_service!`](crate::needs_service).
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where a test's servers are is a matter of the machine, not of the gateway"
+    )]
     pub async fn url(self) -> Result<String> {
         match std::env::var(self.variable()).ok().filter(|url| !url.is_empty()) {
-            Some(url) if url == NONE => return Err(absence(self, format!("{} is {NONE}", self.variable()))),
+            Some(url) if url == NONE => return Err(absence(self, &format!("{} is {NONE}", self.variable()))),
             Some(url) => return Ok(url),
             None => {}
         }
@@ -76,14 +80,14 @@ impl Service {
             Ok(Ok(_)) => Ok(self.default_url().to_owned()),
             _ => {
                 let (variable, address) = (self.variable(), self.default_address());
-                Err(absence(self, format!("{variable} is not set and nothing listens at {address}")))
+                Err(absence(self, &format!("{variable} is not set and nothing listens at {address}")))
             }
         }
     }
 }
 
 /// The error that says that a service is not there.
-pub(crate) fn absence(service: Service, why: String) -> Error {
+pub(crate) fn absence(service: Service, why: &str) -> Error {
     Error::unsupported(format!("{}: {why}", service.word())).during(ABSENT)
 }
 

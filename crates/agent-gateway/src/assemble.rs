@@ -301,7 +301,7 @@ impl Plan {
             Choice::Configured => Arc::new(InProcessStore::default()),
         };
         let queue = match queue {
-            Choice::Given(queue) => queue,
+            Choice::Given(opening) => opening.open().await?,
             Choice::Configured => catalog.open_queue(&self.config).await?,
         };
         let info = (persistence.info(), queue.info());

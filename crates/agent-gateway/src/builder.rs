@@ -38,7 +38,7 @@ pub(crate) struct Choices {
     pub(crate) catalog: Catalog,
     pub(crate) auth: AuthChoice,
     pub(crate) persistence: Choice<Opening<dyn PersistenceBackend>>,
-    pub(crate) queue: Choice<Arc<dyn ExecutionQueue>>,
+    pub(crate) queue: Choice<Opening<dyn ExecutionQueue>>,
     pub(crate) model: Choice<(ModelName, Arc<dyn LanguageModel>)>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) schemas: SchemaOverrides,
@@ -148,8 +148,52 @@ impl<Auth> GatewayBuilder<Auth> {
     #[cfg(feature = "sqlite")]
     #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
     pub fn use_sqlite(mut self, config: agent_gateway_sqlite::SqliteConfig) -> Self {
-        let opening = Opening::new(|| Box::pin(crate::catalog::open_sqlite(config)));
+        let opening = Opening::new(|| Box::pin(crate::catalog::openers::open_sqlite(config)));
         self.choices.persistence = Choice::Given(opening);
+        self
+    }
+
+    /// Keeps everything in a PostgreSQL database, which is opened when the gateway is built.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn use_postgres(mut self, config: agent_gateway_postgres::PostgresConfig) -> Self {
+        let opening = Opening::new(|| {
+            Box::pin(async {
+                let database = agent_gateway_postgres::Postgres::open(config).await?;
+                Ok(crate::catalog::openers::postgres::open_store(&database))
+            })
+        });
+        self.choices.persistence = Choice::Given(opening);
+        self
+    }
+
+    /// Keeps everything and queues in one PostgreSQL database, on one pool.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn use_postgres_for_all(mut self, database: agent_gateway_postgres::Postgres) -> Self {
+        let store = crate::catalog::openers::postgres::open_store(&database);
+        self.choices.persistence = Choice::Given(Opening::ready(store));
+        self.choices.queue = Choice::Given(Opening::new(|| {
+            Box::pin(async move { crate::catalog::openers::postgres::open_queue(&database).await })
+        }));
+        self
+    }
+
+    /// Queues in Redis, which is opened when the gateway is built.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn use_redis_queue(mut self, config: agent_gateway_redis::RedisConfig) -> Self {
+        let opening = Opening::new(|| Box::pin(crate::catalog::openers::open_redis_queue(config)));
+        self.choices.queue = Choice::Given(opening);
+        self
+    }
+
+    /// Queues in RabbitMQ, which is opened when the gateway is built.
+    #[cfg(feature = "rabbitmq")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]
+    pub fn use_rabbitmq_queue(mut self, config: agent_gateway_rabbitmq::RabbitMqConfig) -> Self {
+        let opening = Opening::new(|| Box::pin(crate::catalog::openers::open_rabbitmq_queue(config)));
+        self.choices.queue = Choice::Given(opening);
         self
     }
 
@@ -166,7 +210,7 @@ impl<Auth> GatewayBuilder<Auth> {
 
     /// Queues in this backend.
     pub fn use_queue(mut self, queue: Arc<dyn ExecutionQueue>) -> Self {
-        self.choices.queue = Choice::Given(queue);
+        self.choices.queue = Choice::Given(Opening::ready(queue));
         self
     }
 

@@ -10,6 +10,8 @@ use agent_gateway_core::{
 };
 use futures::future::BoxFuture;
 
+pub(crate) mod openers;
+
 /// A backend that is opened when the gateway starts.
 pub(crate) struct Opening<P: ?Sized>(Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<P>>> + Send>);
 
@@ -52,16 +54,7 @@ impl Catalog {
         let in_process = |_: GatewayConfig| -> BoxFuture<'static, Result<Arc<dyn ExecutionQueue>>> {
             Box::pin(async { Ok(Arc::new(InProcessQueue::default()) as Arc<dyn ExecutionQueue>) })
         };
-        let catalog = catalog.with_queue("none", in_process).with_queue("memory", in_process);
-        #[cfg(feature = "sqlite")]
-        let catalog = catalog.with_persistence("sqlite", |config| {
-            Box::pin(async move {
-                let config = config.persistence;
-                let sqlite = agent_gateway_sqlite::SqliteConfig::parse(config.url.expose())?;
-                open_sqlite(sqlite.table_prefix(config.table_prefix)).await
-            })
-        });
-        catalog
+        openers::all(catalog.with_queue("none", in_process).with_queue("memory", in_process))
     }
 
     /// With a persistence backend that `persistence.backend: <name>` chooses.
@@ -122,13 +115,6 @@ impl Catalog {
             None => Err(unknown_name("queue.backend", &config.queue.backend)),
         }
     }
-}
-
-#[cfg(feature = "sqlite")]
-pub(crate) async fn open_sqlite(
-    config: agent_gateway_sqlite::SqliteConfig,
-) -> Result<Arc<dyn PersistenceBackend>> {
-    Ok(Arc::new(agent_gateway_sqlite::SqliteBackend::open(config).await?))
 }
 
 fn unknown_name(key: &'static str, name: &str) -> agent_gateway_core::Error {

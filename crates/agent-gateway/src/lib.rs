@@ -16,6 +16,9 @@ pub mod prelude;
 #[cfg(feature = "rest")]
 mod serve;
 
+// Learning more.
+pub mod guide;
+
 pub use assemble::{AuthSummary, ModelSource, Plan};
 pub use builder::{AuthDecided, AuthUndecided, GatewayBuilder, Role};
 pub use catalog::Catalog;

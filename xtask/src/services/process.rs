@@ -34,7 +34,7 @@ impl Process {
         let program = command.get_program().to_owned();
         let output = File::create(log).with_context(|| format!("creating {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
-        #[expect(clippy::zombie_processes, reason = "it outlives us: whoever adopts it waits for it")]
+        // Nobody here waits for it: it outlives us.
         let child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let Some(process) = i32::try_from(child.id()).ok().and_then(Self::of) else {
             bail!("{} ended at once:\n{}", program.display(), tail(log));

@@ -1,10 +1,12 @@
 //! What a model has said of a turn that is not whole yet. It stands behind the log, and the whole turn takes its place.
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Cursor;
 
 /// A piece of the turn under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DraftPiece {
     /// The last log entry before the turn.
     pub after: Cursor,
@@ -15,7 +17,7 @@ pub struct DraftPiece {
 }
 
 /// The turn under way, as far as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     /// The last log entry before the turn.
     pub after: Cursor,

@@ -1,6 +1,7 @@
 //! What makes a repeated request run once.
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,7 @@ use crate::id::IdempotencyKey;
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A client's key, and what it came with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The key.
     pub key: IdempotencyKey,
@@ -19,7 +20,8 @@ pub struct Idempotency {
 }
 
 /// The SHA-256 of a request, in hexadecimal digits. Two requests that say the same have the same one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Fingerprint(Arc<str>);
 
 impl Fingerprint {

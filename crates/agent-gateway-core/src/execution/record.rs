@@ -83,7 +83,7 @@ impl Fence {
 }
 
 /// One stored execution.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Execution {
     /// Its id.
@@ -171,7 +171,8 @@ impl Execution {
 }
 
 /// A change of state, with the log entries that belong to it: both are stored, or neither.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Transition {
     /// A new attempt begins: `Queued` or `Running` becomes `Running` under `fence`, which must be higher than the stored one.

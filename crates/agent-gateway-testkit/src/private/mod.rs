@@ -21,7 +21,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Child, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use agent_gateway_core::{Error, Result};
@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::service::{Service, absence};
@@ -66,7 +66,7 @@ impl Private {
         let directory = tempfile::tempdir().map_err(|error| failed(service, error))?;
         let port = free_port().map_err(|error| failed(service, error))?;
         if let Some(missing) = program::missing(service) {
-            return Err(absence(service, format!("{missing} is not installed")));
+            return Err(absence(service, &format!("{missing} is not installed")));
         }
         let mut server = Self { service, port, directory, process: None };
         let (service, port, path) = (server.service, server.port, server.path().to_path_buf());

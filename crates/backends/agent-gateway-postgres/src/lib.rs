@@ -5,10 +5,16 @@
 //!
 //! ```no_run
 //! # async fn open() -> agent_gateway_core::Result<()> {
-//! use agent_gateway_postgres::{Postgres, PostgresConfig};
+//! use agent_gateway_core::ports::{persistence::PersistenceBackend, queue::ExecutionQueue};
+//! use agent_gateway_postgres::{Postgres, PostgresBackend, PostgresConfig, PostgresLock, PostgresQueue};
 //!
 //! let config = PostgresConfig::parse("postgresql://gateway@localhost/gateway")?.schema("agents");
 //! let database = Postgres::open(config).await?;
+//! let store = PostgresBackend::new(&database);
+//! store.prepare().await?;
+//! let queue = PostgresQueue::open(&database).await?;
+//! queue.prepare().await?;
+//! let lock = PostgresLock::new(&database);
 //! # Ok(())
 //! # }
 //! ```

@@ -9,8 +9,8 @@ mod it {
     mod opening;
     mod proxy;
     mod recovery;
+    mod rules;
     mod sample;
-    mod server;
     mod sharing;
     mod steps;
     mod urls;

@@ -26,7 +26,7 @@ fn url(state: &State) -> String {
 #[test]
 fn a_private_redis_is_started_once_started_again_when_it_has_died_and_ended() {
     if !is_installed(Service::Redis) {
-        skip("redis", "xtask::a_private_redis_is_started", "redis-server is not installed");
+        skip("redis-server", "xtask::a_private_redis_is_started", "redis-server is not installed");
         return;
     }
     let target = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     JsonMap, Result, Timestamp,
@@ -7,7 +8,7 @@ use crate::{
 };
 
 /// Who changed what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// What happened, such as `mcp_server.created`.
     pub event_type: String,

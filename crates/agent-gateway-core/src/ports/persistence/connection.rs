@@ -1,9 +1,10 @@
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{Result, Timestamp, agent::Activation, id::ConnectionId};
 
 /// A stored MCP server. Secrets are sealed before they come here.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connection {
     /// Its id.
@@ -49,7 +50,8 @@ impl Connection {
 }
 
 /// How an MCP server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConnectionTransport {
     /// A process that the gateway starts.
     Stdio {

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     JsonMap, Result, Timestamp,
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// A conversation with one agent, which is a chat session too.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conversation {
     /// Its id.
@@ -54,7 +55,7 @@ impl Conversation {
 }
 
 /// One message of a conversation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConversationMessage {
     /// Its place, from 1, without gaps; given by the store.
     pub sequence: u64,

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     JsonMap, Result, Timestamp,
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// A notification that is to be delivered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewDelivery {
     /// The execution that it tells of.
     pub execution_id: ExecutionId,
@@ -27,7 +28,7 @@ pub struct NewDelivery {
 }
 
 /// A stored notification.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Delivery {
     /// Its number; later ones are higher.
@@ -66,7 +67,8 @@ impl Delivery {
 }
 
 /// How far a delivery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
     /// It is to be tried (again).
     Pending,

@@ -31,6 +31,9 @@ pub use user::{AgentSetup, SetupCompletion, UserProfile, UserStore};
 /// - A write is safe to repeat with the same values where its method says so.
 /// - Instants keep microseconds; texts come back byte for byte; JSON objects keep the order of their keys.
 /// - Reads that take a [`Visibility`](crate::principal::Visibility) leave out rows of other owners inside the query.
+///
+/// Every record is a serde type, so that a backend may keep it as one document. A field that a later version adds has a
+/// default there, and what an earlier version wrote stays readable.
 #[async_trait]
 pub trait PersistenceBackend: fmt::Debug + Send + Sync + 'static {
     /// Name, version and place; never a credential. Does not block.

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     JsonMap, Result, Timestamp,
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// A stored schedule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ScheduleRecord {
     /// Its id, such as `agent:name`.
@@ -69,7 +70,8 @@ impl ScheduleRecord {
 }
 
 /// Whose a schedule is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ScheduleOwner {
     /// An `AGENT.md`.
     Workspace,

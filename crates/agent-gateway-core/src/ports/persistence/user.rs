@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     JsonMap, Result, Timestamp,
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// What is known of a user.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserProfile {
     /// The identity.
@@ -41,7 +42,7 @@ impl UserProfile {
 }
 
 /// A user's settings for one agent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentSetup {
     /// The user.
@@ -80,7 +81,8 @@ impl AgentSetup {
 }
 
 /// Whether a user's settings suffice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SetupCompletion {
     /// Every required field is there.
     Complete,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Cause, convert, copy},
-    statement::{Args, Statement},
+    statement::{Args, Plan, Statement},
 };
 
 pub(super) const ENQUEUE: &str = "postgres.enqueue";
@@ -55,7 +55,7 @@ pub(super) struct NewJob {
 
 impl Accept {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { statement: shared.statement(ENQUEUE, ENQUEUE_TEXT), shared }
+        Self { statement: shared.statement(ENQUEUE, Plan::Kept, ENQUEUE_TEXT), shared }
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) struct Complete {
 
 impl Complete {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { statement: shared.statement(COMPLETE, COMPLETE_TEXT), shared }
+        Self { statement: shared.statement(COMPLETE, Plan::Fresh, COMPLETE_TEXT), shared }
     }
 }
 
@@ -140,7 +140,7 @@ pub(super) struct Extension {
 
 impl Extend {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { statement: shared.statement(EXTEND, EXTEND_TEXT), shared }
+        Self { statement: shared.statement(EXTEND, Plan::Fresh, EXTEND_TEXT), shared }
     }
 }
 

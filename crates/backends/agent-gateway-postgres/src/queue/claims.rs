@@ -102,6 +102,7 @@ impl Claimer {
             }
             let next = self.waiters.iter().map(|waiter| waiter.end).min();
             let next = next.map_or(self.look_at, |end| end.min(self.look_at));
+            let busy = !self.waiters.is_empty() || self.shared.has_unwanted();
             tokio::select! {
                 biased;
                 _ = closing.wait_for(|closing| *closing) => break,
@@ -113,7 +114,7 @@ impl Claimer {
                     self.look_at = Instant::now();
                 }
                 () = self.shared.wake.notified() => self.look_at = Instant::now(),
-                () = tokio::time::sleep_until(next), if !self.waiters.is_empty() => {}
+                () = tokio::time::sleep_until(next), if busy => {}
             }
         }
         // Those who wait learn that nobody answers any more; what was on its way to them goes back.

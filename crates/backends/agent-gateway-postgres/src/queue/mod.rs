@@ -28,7 +28,7 @@ use self::{
 use crate::{
     Postgres,
     error::convert,
-    statement::{Args, Statement, micros},
+    statement::{Args, Plan, Statement, micros},
 };
 
 mod batches;
@@ -96,8 +96,8 @@ impl PostgresQueue {
         Ok(Self {
             release: Release::new(&shared),
             bury: Bury::new(&shared),
-            cancel: shared.statement(CANCEL, CANCEL_TEXT),
-            depth: shared.statement(DEPTH, DEPTH_TEXT),
+            cancel: shared.statement(CANCEL, Plan::Kept, CANCEL_TEXT),
+            depth: shared.statement(DEPTH, Plan::Kept, DEPTH_TEXT),
             tasks: Mutex::new(tasks),
             shared,
             accept,

@@ -5,7 +5,7 @@ use agent_gateway_core::{Error, Result, ports::queue::Lease};
 use sqlx::PgPool;
 
 use super::shared::{Shared, lost};
-use crate::statement::{Args, Failed, Statement, micros};
+use crate::statement::{Args, Failed, Plan, Statement, micros};
 
 pub(super) const RELEASE: &str = "postgres.release";
 /// The longest reason that is kept, in characters.
@@ -41,7 +41,7 @@ pub(super) struct Release(Statement);
 
 impl Release {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self(shared.statement(RELEASE, RELEASE_TEXT))
+        Self(shared.statement(RELEASE, Plan::Fresh, RELEASE_TEXT))
     }
 
     pub(super) async fn run(&self, shared: &Shared, lease: &Lease, delay: Duration) -> Result<()> {
@@ -64,7 +64,7 @@ pub(super) struct Bury(Statement);
 
 impl Bury {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self(shared.statement(RELEASE, BURY_TEXT))
+        Self(shared.statement(RELEASE, Plan::Fresh, BURY_TEXT))
     }
 
     pub(super) async fn run(&self, pool: &PgPool, lease: &Lease, reason: &str) -> Result<(), Failed> {

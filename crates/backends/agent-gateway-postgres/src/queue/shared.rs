@@ -72,16 +72,27 @@ impl Shared {
     }
 
     /// A statement of this queue.
-    pub(super) fn statement(&self, operation: &'static str, template: &str) -> Statement {
-        Statement { operation, text: self.member.names().fill(template), plan: Plan::Fresh }
+    pub(super) fn statement(&self, operation: &'static str, plan: Plan, template: &str) -> Statement {
+        Statement { operation, text: self.member.names().fill(template), plan }
     }
 
-    /// Has these leases given back soon.
+    /// Has these leases given back at once.
     pub(super) fn give_back(&self, unwanted: Unwanted) {
+        self.keep_unwanted(unwanted);
+        self.wake.notify_one();
+    }
+
+    /// Has these leases given back at the next opportunity.
+    pub(super) fn keep_unwanted(&self, unwanted: Unwanted) {
         let mut all = self.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
         all.leases.extend(unwanted.leases);
         all.tokens.extend(unwanted.tokens);
-        self.wake.notify_one();
+    }
+
+    /// Whether there are leases to give back.
+    pub(super) fn has_unwanted(&self) -> bool {
+        let all = self.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
+        !all.leases.is_empty() || !all.tokens.is_empty()
     }
 
     /// The leases to give back.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Cause, convert},
-    statement::{Args, Failed, Statement, micros},
+    statement::{Args, Failed, Plan, Statement, micros},
 };
 
 pub(super) const LEASE: &str = "postgres.lease";
@@ -92,9 +92,9 @@ enum Attempt {
 impl Taker {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
-            take: shared.statement(LEASE, TAKE),
-            give_back: shared.statement("postgres.give_back", GIVE_BACK),
-            give_back_lost: shared.statement("postgres.give_back", GIVE_BACK_LOST),
+            take: shared.statement(LEASE, Plan::Fresh, TAKE),
+            give_back: shared.statement("postgres.give_back", Plan::Fresh, GIVE_BACK),
+            give_back_lost: shared.statement("postgres.give_back", Plan::Fresh, GIVE_BACK_LOST),
             bury: Bury::new(&shared),
             shared,
         }
@@ -154,7 +154,8 @@ impl Taker {
         let unwanted = self.shared.take_unwanted();
         let given = self.give_all_back(&unwanted).await;
         if given.is_err() {
-            self.shared.give_back(unwanted);
+            // Without a wake: what failed just now would only fail again.
+            self.shared.keep_unwanted(unwanted);
         }
         given
     }

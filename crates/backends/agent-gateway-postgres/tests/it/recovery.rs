@@ -1,5 +1,5 @@
 //! Lost connections and a server that goes away: everything goes on, and nothing waits for ever.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_gateway_core::{
     Error, ErrorKind,
@@ -7,12 +7,12 @@ use agent_gateway_core::{
     ports::{lock::Lock, queue::ExecutionQueue},
 };
 use agent_gateway_postgres::{Postgres, PostgresConfig, PostgresLock, PostgresQueue};
-use agent_gateway_testkit::{Service, needs_service};
+use agent_gateway_testkit::{Service, needs_private, needs_service};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::time::Instant;
 
 use super::{
     load::{ask, job, process},
-    server::needs_own_server,
     world::World,
 };
 
@@ -87,7 +87,8 @@ async fn away<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_the_server_is_survived() {
-    let server = needs_own_server!("agent-gateway-postgres::a_restart_of_the_server_is_survived");
+    let mut server =
+        needs_private!(Service::Postgres, "agent-gateway-postgres::a_restart_of_the_server_is_survived");
     let world = World::at(&server.url());
     let postgres = world.open().await.unwrap();
     let queue = PostgresQueue::open(&postgres).await.unwrap();
@@ -98,7 +99,7 @@ async fn a_restart_of_the_server_is_survived() {
     let mut listener = queue.cancellations();
     let other = PostgresQueue::open(&world.open().await.unwrap()).await.unwrap();
 
-    server.stop();
+    server.kill().await.unwrap();
     let refused = job();
     tokio::join!(
         away(queue.enqueue(&refused)),
@@ -110,7 +111,7 @@ async fn a_restart_of_the_server_is_survived() {
         away(Postgres::open(world.config())),
     );
 
-    server.resume().await;
+    server.start_again().await.unwrap();
     let taken = quickly(queue.lease(ask(1, LONG))).await.unwrap().pop().unwrap();
     assert_eq!(taken.job, before);
     quickly(queue.complete(taken.lease)).await.unwrap();
@@ -120,13 +121,33 @@ async fn a_restart_of_the_server_is_survived() {
 
 #[tokio::test]
 async fn a_wrong_password_is_misconfigured_and_never_shown() {
-    let server =
-        needs_own_server!("agent-gateway-postgres::a_wrong_password_is_misconfigured_and_never_shown");
-    Postgres::open(PostgresConfig::parse(&server.url()).unwrap()).await.unwrap();
-    let wrong = PostgresConfig::parse(&server.url_with("hunter2")).unwrap();
-    let error = Postgres::open(wrong.clone()).await.unwrap_err();
+    let server = needs_private!(
+        Service::Postgres,
+        "agent-gateway-postgres::a_wrong_password_is_misconfigured_and_never_shown"
+    );
+    let world = World::at(&server.url());
+    world.run("ALTER USER postgres PASSWORD 'sesame'").await;
+    let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+    std::fs::write(server.path().join("data/pg_hba.conf"), rules).unwrap();
+    world.run("SELECT pg_reload_conf()").await;
+    let with = |password: &str| {
+        let url = format!("postgres://postgres:{password}@127.0.0.1:{}/postgres", server.port());
+        PostgresConfig::parse(&url).unwrap()
+    };
+    // The server reads its rules a moment later.
+    let end = Instant::now() + PATIENCE;
+    let error = loop {
+        match Postgres::open(with("hunter2")).await {
+            Err(error) => break error,
+            Ok(_) => assert!(Instant::now() < end, "the server lets everybody in"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
-    let text = format!("{error} {error:?} {wrong:?}");
-    assert!(text.contains(&format!("127.0.0.1:{}/postgres", server.port)), "{text}");
+    let text = format!("{error} {error:?} {:?}", with("hunter2"));
+    assert!(text.contains(&format!("127.0.0.1:{}/postgres", server.port())), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
+    let none = PostgresConfig::parse(&server.url()).unwrap();
+    assert_eq!(Postgres::open(none).await.unwrap_err().kind(), ErrorKind::Misconfigured);
+    Postgres::open(with("sesame")).await.unwrap();
 }

@@ -1,3 +1,4 @@
 //! The published suites.
+mod lock;
 mod persistence;
 mod queue;

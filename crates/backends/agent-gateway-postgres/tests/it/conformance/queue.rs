@@ -1,10 +1,8 @@
+//! The published suite of the queue.
 use std::sync::Arc;
 
-use agent_gateway_core::{
-    Result,
-    ports::{lock::Lock, queue::ExecutionQueue},
-};
-use agent_gateway_postgres::{PostgresLock, PostgresQueue};
+use agent_gateway_core::{Result, ports::queue::ExecutionQueue};
+use agent_gateway_postgres::PostgresQueue;
 use agent_gateway_testkit::Fixture;
 use async_trait::async_trait;
 
@@ -24,22 +22,4 @@ impl Fixture<dyn ExecutionQueue> for Fresh {
     }
 }
 
-#[async_trait]
-impl Fixture<dyn Lock> for Fresh {
-    type Guard = World;
-    async fn fresh(&self) -> Result<(Arc<dyn Lock>, World)> {
-        let world = World::fresh().await?;
-        Ok((Arc::new(PostgresLock::new(&world.open().await?)), world))
-    }
-    async fn reopen(&self, world: &World) -> Result<Option<Arc<dyn Lock>>> {
-        Ok(Some(Arc::new(PostgresLock::new(&world.open().await?))))
-    }
-}
-
-mod queue {
-    agent_gateway_testkit::queue_suite!(super::Fresh);
-}
-
-mod lock {
-    agent_gateway_testkit::lock_suite!(super::Fresh);
-}
+agent_gateway_testkit::queue_suite!(Fresh);

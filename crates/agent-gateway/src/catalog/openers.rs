@@ -1,0 +1,123 @@
+//! How the backends of this build are opened from the configuration.
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "redis", feature = "rabbitmq")),
+    expect(unused_imports, reason = "what is opened depends on the features")
+)]
+use std::sync::Arc;
+
+use agent_gateway_core::{
+    Result,
+    config::GatewayConfig,
+    ports::{persistence::PersistenceBackend, queue::ExecutionQueue},
+};
+
+use super::Catalog;
+
+/// With every backend that a feature switches on.
+pub(super) fn all(catalog: Catalog) -> Catalog {
+    #[cfg(feature = "sqlite")]
+    let catalog = catalog.with_persistence("sqlite", |config| {
+        Box::pin(async move {
+            let config = config.persistence;
+            let sqlite = agent_gateway_sqlite::SqliteConfig::parse(config.url.expose())?;
+            open_sqlite(sqlite.table_prefix(config.table_prefix)).await
+        })
+    });
+    #[cfg(feature = "postgres")]
+    let catalog = postgres::entries(catalog);
+    #[cfg(feature = "redis")]
+    let catalog = catalog.with_queue("redis", |config| {
+        Box::pin(async move {
+            let config = config.queue;
+            let redis = agent_gateway_redis::RedisConfig::parse(config.redis_url.expose())?;
+            open_redis_queue(redis.stream_key(config.stream_key).consumer_group(config.consumer_group)).await
+        })
+    });
+    #[cfg(feature = "rabbitmq")]
+    let catalog = catalog.with_queue("rabbitmq", |config| {
+        Box::pin(async move {
+            let config = config.queue;
+            let rabbitmq = agent_gateway_rabbitmq::RabbitMqConfig::parse(config.rabbitmq_url.expose())?;
+            let workers = u16::try_from(config.workers).unwrap_or(u16::MAX);
+            open_rabbitmq_queue(rabbitmq.queue_name(config.queue_name).prefetch(workers)).await
+        })
+    });
+    catalog
+}
+
+#[cfg(feature = "sqlite")]
+pub(crate) async fn open_sqlite(
+    config: agent_gateway_sqlite::SqliteConfig,
+) -> Result<Arc<dyn PersistenceBackend>> {
+    Ok(Arc::new(agent_gateway_sqlite::SqliteBackend::open(config).await?))
+}
+
+#[cfg(feature = "redis")]
+pub(crate) async fn open_redis_queue(
+    config: agent_gateway_redis::RedisConfig,
+) -> Result<Arc<dyn ExecutionQueue>> {
+    Ok(Arc::new(agent_gateway_redis::Redis::open(config).await?.queue().await?))
+}
+
+#[cfg(feature = "rabbitmq")]
+pub(crate) async fn open_rabbitmq_queue(
+    config: agent_gateway_rabbitmq::RabbitMqConfig,
+) -> Result<Arc<dyn ExecutionQueue>> {
+    Ok(Arc::new(agent_gateway_rabbitmq::RabbitMqQueue::open(config).await?))
+}
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres {
+    use agent_gateway_postgres::{Postgres, PostgresBackend, PostgresConfig, PostgresQueue};
+    use tokio::sync::Mutex;
+
+    use super::{Arc, Catalog, ExecutionQueue, GatewayConfig, PersistenceBackend, Result};
+
+    /// The pool that the persistence opened, for a queue of the same database.
+    type Opened = Arc<Mutex<Option<(GatewayConfig, Postgres)>>>;
+
+    /// The store and the queue. Opened for the same gateway, they share one pool.
+    pub(super) fn entries(catalog: Catalog) -> Catalog {
+        let opened = Opened::default();
+        let for_queue = opened.clone();
+        catalog
+            .with_persistence("postgres", move |config| {
+                let opened = opened.clone();
+                Box::pin(async move {
+                    let database = Postgres::open(read(&config)?).await?;
+                    *opened.lock().await = Some((config, database.clone()));
+                    Ok(open_store(&database))
+                })
+            })
+            .with_queue("postgres", move |config| {
+                let opened = for_queue.clone();
+                Box::pin(async move {
+                    let database = match opened.lock().await.take() {
+                        Some((same, database)) if same.persistence == config.persistence => database,
+                        _ => Postgres::open(read(&config)?).await?,
+                    };
+                    open_queue(&database).await
+                })
+            })
+    }
+
+    pub(crate) fn open_store(database: &Postgres) -> Arc<dyn PersistenceBackend> {
+        Arc::new(PostgresBackend::new(database))
+    }
+
+    pub(crate) async fn open_queue(database: &Postgres) -> Result<Arc<dyn ExecutionQueue>> {
+        Ok(Arc::new(PostgresQueue::open(database).await?))
+    }
+
+    fn read(config: &GatewayConfig) -> Result<PostgresConfig> {
+        let config = &config.persistence;
+        let mut postgres = PostgresConfig::parse(config.url.expose())?
+            .table_prefix(&config.table_prefix)
+            .pool_size(config.pool_size)
+            .max_overflow(config.max_overflow);
+        if let Some(schema) = &config.db_schema {
+            postgres = postgres.schema(schema);
+        }
+        Ok(postgres)
+    }
+}
