@@ -42,6 +42,11 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
         std::fs::write(&path, fill(text, name)).with_context(|| format!("writing {path}"))?;
         println!("new-backend: {folder}/{file}");
     }
+    // The order of the imports depends on the name.
+    xshell::cmd!(project.sh, "cargo fmt --package {package}")
+        .quiet()
+        .run()
+        .context("formatting the skeleton")?;
     println!(
         "new-backend: in the root Cargo.toml, [workspace.dependencies]:\n\
          {package} = {{ path = \"{folder}\", version = \"=0.1.0\" }}\n\

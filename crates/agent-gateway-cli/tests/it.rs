@@ -10,6 +10,8 @@ mod chat;
 mod chat_prompt;
 #[path = "it/clients.rs"]
 mod clients;
+#[path = "it/cluster.rs"]
+mod cluster;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/crash.rs"]

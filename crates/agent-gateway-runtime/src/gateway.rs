@@ -1,21 +1,15 @@
 //! The running gateway.
-use std::{
-    sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use agent_gateway_core::{
-    Result,
-    capability::Durability,
-    ports::queue::{Lease, Redelivery},
-};
+use agent_gateway_core::{Result, capability::Durability};
 use arc_swap::ArcSwap;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
     Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    farewell::{self, Farewell},
     handover::{self, Handover},
     presence,
     recovery::{self, Recovery},
@@ -100,32 +94,14 @@ pub(crate) struct Shared {
     pub(crate) heart: TaskSet,
     pub(crate) reloading: Mutex<()>,
     pub(crate) handover: Handover,
-    given_back: StdMutex<Vec<Lease>>,
+    pub(crate) farewell: Farewell,
     pub(crate) limits: Limits,
-    drain_until: OnceLock<Instant>,
 }
 
 impl Shared {
     /// Whether the queue outlives this process, and sees to what waits in it.
     pub(crate) fn hands_over(&self) -> bool {
         self.ports.queue.capability().durability == Durability::Durable
-    }
-
-    /// Keeps the lease of an execution that this process will not end, until it is gone.
-    pub(crate) fn give_back(&self, lease: Lease) {
-        self.given_back.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
-    }
-
-    /// Gives back what this process did not end. It is no longer known as alive, so that whoever gets it runs it on at once.
-    async fn release_all(&self) {
-        let leases = std::mem::take(&mut *self.given_back.lock().unwrap_or_else(PoisonError::into_inner));
-        let released = leases.into_iter().map(|lease| async {
-            let id = lease.execution_id().clone();
-            if let Err(error) = self.ports.queue.release(lease, Redelivery::Now).await {
-                tracing::warn!(execution_id = %id, error = ?error, "a job could not be given back; it comes again when its lease runs out");
-            }
-        });
-        drop(tokio::time::timeout(FAREWELL, futures::future::join_all(released)).await);
     }
 }
 
@@ -152,9 +128,8 @@ impl Gateway {
             heart: TaskSet::default(),
             reloading: Mutex::new(()),
             handover: Handover::default(),
-            given_back: StdMutex::default(),
+            farewell: Farewell::default(),
             limits,
-            drain_until: OnceLock::new(),
         });
         if limits.workers > 0 {
             shared.tasks.spawn(info_span!("workers"), worker::work(shared.clone()));
@@ -195,7 +170,7 @@ impl Gateway {
 
     /// Takes nothing new from now on. The time that [`shutdown`](Self::shutdown) gives to what is under way begins here.
     pub fn stop_intake(&self) {
-        self.shared.drain_until.get_or_init(|| Instant::now() + self.shared.limits.drain);
+        self.shared.farewell.begin(self.shared.limits.drain);
         self.shared.tasks.stopping().cancel();
     }
 
@@ -203,14 +178,13 @@ impl Gateway {
     pub async fn shutdown(&self) -> Result<()> {
         self.stop_intake();
         let shared = &self.shared;
-        let until = shared.drain_until.get().copied().unwrap_or_else(Instant::now);
-        if shared.tasks.drain(until.saturating_duration_since(Instant::now())).await == Drained::TimedOut {
+        if shared.tasks.drain(shared.farewell.time_left()).await == Drained::TimedOut {
             tracing::warn!(tasks = shared.tasks.len(), "executions are still under way and are cancelled");
             shared.running.cancel_all();
-            shared.tasks.drain(FAREWELL).await;
+            shared.tasks.drain(farewell::PATIENCE).await;
         }
         shared.heart.stopping().cancel();
-        shared.heart.drain(FAREWELL).await;
+        shared.heart.drain(farewell::PATIENCE).await;
         if let Err(error) = shared.handover.flush(&shared.ports).await {
             tracing::warn!(error = ?error, "executions that wait in the queue are not noted as its own; others will look after them");
         }
@@ -218,11 +192,8 @@ impl Gateway {
         if let Err(error) = shared.ports.presence.retire(&shared.ports).await {
             tracing::warn!(error = ?error, "the others are not told that this process ends; they will find out");
         }
-        shared.release_all().await;
+        shared.farewell.release(&shared.ports).await;
         let queue = shared.ports.queue.close().await;
         shared.ports.persistence.close().await.and(queue)
     }
 }
-
-/// How long cancelled executions have to be recorded.
-const FAREWELL: Duration = Duration::from_secs(5);

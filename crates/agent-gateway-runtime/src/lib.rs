@@ -32,6 +32,7 @@ mod turns;
 mod unrun;
 
 // What runs beside.
+mod farewell;
 mod handover;
 mod heartbeat;
 mod presence;

@@ -93,7 +93,7 @@ async fn attempt(shared: &Arc<Shared>, leased: Leased) {
     let Some(lease) = heartbeat.stop().await else { return };
     if worked.is_err() && shared.running.is_stopping() {
         // Whoever gets the job must not find this process alive, so that it is given back at the very end.
-        shared.give_back(lease);
+        shared.farewell.keep(lease);
         return;
     }
     if let Err(error) = settle(shared, id, lease, (worked, delivery)).await {

@@ -1,8 +1,10 @@
-//! The load generator: each connection asks, waits for the answer, and asks again.
+//! The load generator: each connection asks, waits for the answer, and asks again, for a time or so many times in all.
 //!
 //! With a rate, requests are due at fixed times. A connection that is still waiting when its next request is
 //! due counts the delay as latency: a slow server cannot hide behind the questions it kept from being asked.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -23,11 +25,17 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(crate) target: Target,
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// So many requests in all, however long they take.
+    #[arg(long, conflicts_with_all = ["seconds", "rate"], value_parser = clap::value_parser!(u32).range(1..))]
+    requests: Option<u32>,
+    /// The status of a good answer.
+    #[arg(long, default_value_t = 200)]
+    status: u16,
     /// What a good answer contains.
     #[arg(long)]
     expect: Option<String>,
@@ -43,15 +51,50 @@ pub(crate) struct Args {
 #[derive(Debug, Clone)]
 struct Plan {
     prepared: Prepared,
+    status: u16,
     expect: Option<Vec<u8>>,
-    end: Instant,
+    extent: Extent,
+}
+
+/// When there is nothing more to ask.
+#[derive(Debug, Clone)]
+enum Extent {
+    At(Instant),
+    /// Requests that nobody has begun.
+    Left(Arc<AtomicU32>),
+}
+
+impl Extent {
+    /// Asked before each request without a rate; the answer takes one of those that are left.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::At(end) => Instant::now() >= *end,
+            Self::Left(left) => {
+                let taken =
+                    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                taken.is_err()
+            }
+        }
+    }
+
+    /// With a rate the schedule says how many there are.
+    fn is_over_for(&self, pace: Pace) -> bool {
+        match self {
+            Self::At(end) => pace.next >= *end || Instant::now() >= *end + GRACE,
+            Self::Left(_) => self.is_over(),
+        }
+    }
 }
 
 pub(crate) async fn run(args: &Args) -> Result<Report> {
     let prepared = args.target.prepare()?;
     let begun = Instant::now();
-    let end = begun + Duration::from_secs(args.seconds);
-    let plan = Plan { prepared, expect: args.expect.clone().map(String::into_bytes), end };
+    let extent = match args.requests {
+        Some(requests) => Extent::Left(Arc::new(AtomicU32::new(requests))),
+        None => Extent::At(begun + Duration::from_secs(args.seconds)),
+    };
+    let expect = args.expect.clone().map(String::into_bytes);
+    let plan = Plan { prepared, status: args.status, expect, extent };
     let mut connections = JoinSet::new();
     for index in 0..args.connections {
         let pace = args.rate.map(|rate| {
@@ -92,11 +135,7 @@ async fn connection(plan: Plan, mut pace: Option<Pace>) -> Tally {
     let mut tally = Tally::default();
     let mut open: Option<Connection> = None;
     loop {
-        // With a rate the schedule says how many there are.
-        let over = match pace {
-            Some(pace) => pace.next >= plan.end || Instant::now() >= plan.end + GRACE,
-            None => Instant::now() >= plan.end,
-        };
+        let over = pace.map_or_else(|| plan.extent.is_over(), |pace| plan.extent.is_over_for(pace));
         if over {
             return tally;
         }
@@ -144,7 +183,7 @@ async fn ask(open: &mut Option<Connection>, plan: &Plan) -> Result<()> {
     };
     let body = connection.buffer.get(answer.body..answer.end).unwrap_or_default();
     let expected = plan.expect.as_ref().is_none_or(|expect| find(body, expect).is_some());
-    let verdict = if answer.status == 200 && expected {
+    let verdict = if answer.status == plan.status && expected {
         Ok(())
     } else {
         let start = String::from_utf8_lossy(body.get(..body.len().min(300)).unwrap_or_default());

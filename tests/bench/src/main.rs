@@ -1,10 +1,13 @@
 //! What `cargo xtask bench` runs beside the gateway: a model server without delay, a bare handler that makes
-//! the same one model call and relays a streamed one, and load generators for both.
+//! the same one model call and relays a streamed one, load generators for both and for detached runs, and loops that
+//! show what brokers do bare.
 //!
 //! It is not a benchmark of its own: the figures are ratios of one run, which xtask puts together.
 #![expect(clippy::print_stdout, reason = "the report is for the process that started this one")]
 
 mod bare;
+mod broker;
+mod detached;
 mod load;
 mod model;
 mod request;
@@ -52,6 +55,12 @@ enum Command {
     Streams(streams::Args),
     /// Open many streamed chats, print `open` once all are, and read them to their ends.
     Hold(streams::HoldArgs),
+    /// Ask for detached runs, print `ended` once none waits or runs, and report what the store tells of them.
+    Detached(detached::Args),
+    /// Keep a broker busy with jobs that are put, taken and acknowledged, and report how many it did.
+    Broker(broker::Args),
+    /// Remove what a bench left on a broker.
+    Sweep(broker::Place),
 }
 
 fn main() -> Result<()> {
@@ -75,6 +84,19 @@ fn main() -> Result<()> {
             let holding = streams::hold(&args, || println!("open"));
             println!("{}", Builder::new_current_thread().enable_all().build()?.block_on(holding)?);
             Ok(())
+        }
+        Command::Detached(args) => {
+            let running = detached::run(&args, || println!("ended"));
+            println!("{}", Builder::new_current_thread().enable_all().build()?.block_on(running)?);
+            Ok(())
+        }
+        Command::Broker(args) => {
+            let jobs = Builder::new_multi_thread().enable_all().build()?.block_on(broker::run(&args))?;
+            println!("{}", serde_json::json!({ "jobs_per_s": jobs }));
+            Ok(())
+        }
+        Command::Sweep(place) => {
+            Builder::new_current_thread().enable_all().build()?.block_on(broker::sweep(&place))
         }
         Command::Bare { port, upstream } => Builder::new_multi_thread()
             .enable_all()

@@ -1,5 +1,6 @@
 //! A model server without delay: every completion is the same few bytes, ready before the request came. A streamed
 //! one may follow a script, which `PUT /script` changes; `GET /waiting` tells how many answers its gate holds.
+//! `GET /tool` is what a tool may ask: the cheapest one there is.
 
 mod script;
 
@@ -23,12 +24,26 @@ use tokio::task::JoinSet;
 pub(crate) use script::DELTAS;
 use script::{Says, Script, Stage};
 
+use crate::response::find;
+
 const EVENTS: &str = "text/event-stream";
 const COMPLETION: &[u8] = br#"{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench-model","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":12,"completion_tokens":1,"total_tokens":13}}"#;
 
 /// The same answer in three events, sent in one piece.
 const STREAM: &[u8] = b"data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"pong\"},\"finish_reason\":null}]}\n\n\
 data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":1,\"total_tokens\":13}}\n\n\
+data: [DONE]\n\n";
+
+/// What the tool says, and how the model knows that it was asked.
+const TOOL_ANSWER: &[u8] = b"the tool was here";
+
+/// The name of the tool is that of its folder in the workspace.
+const CALL: &[u8] = br#"{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench-model","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_bench","type":"function","function":{"name":"look","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":12,"completion_tokens":1,"total_tokens":13}}"#;
+
+/// The same in three events.
+const CALL_STREAM: &[u8] = b"data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"call_bench\",\"type\":\"function\",\"function\":{\"name\":\"look\",\"arguments\":\"{}\"}}]},\"finish_reason\":null}]}\n\n\
+data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n\
 data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench-model\",\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":1,\"total_tokens\":13}}\n\n\
 data: [DONE]\n\n";
 
@@ -63,6 +78,7 @@ async fn answer(stage: Arc<Stage>, request: Request<Incoming>) -> Result<Answer,
     let body = body.to_bytes();
     Ok(match (method, path.as_str()) {
         (Method::POST, "/v1/chat/completions") => completion(&stage, &body),
+        (Method::GET, "/tool") => whole(Bytes::from_static(TOOL_ANSWER), "text/plain"),
         (Method::GET, "/healthz") => with_status(StatusCode::OK),
         (Method::GET, "/waiting") => whole(stage.waiting().to_string().into(), "text/plain"),
         (Method::PUT, "/script") => match serde_json::from_slice(&body) {
@@ -81,11 +97,14 @@ async fn answer(stage: Arc<Stage>, request: Request<Incoming>) -> Result<Answer,
 }
 
 fn completion(stage: &Stage, body: &[u8]) -> Answer {
+    let says = stage.says();
+    let calls = says == Says::CallFirst && find(body, TOOL_ANSWER).is_none();
     if !wants_stream(body) {
-        return whole(Bytes::from_static(COMPLETION), "application/json");
+        return whole(Bytes::from_static(if calls { CALL } else { COMPLETION }), "application/json");
     }
-    match stage.says() {
-        Says::Pong => whole(Bytes::from_static(STREAM), EVENTS),
+    match says {
+        Says::CallFirst if calls => whole(Bytes::from_static(CALL_STREAM), EVENTS),
+        Says::Pong | Says::CallFirst => whole(Bytes::from_static(STREAM), EVENTS),
         Says::Deltas => {
             let body = StreamBody::new(stage.answer().map_ok(Frame::data));
             let mut response = Response::new(body.boxed_unsync());
@@ -118,6 +137,8 @@ fn wants_stream(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hyper::body::Body;
+
     use super::*;
 
     #[test]
@@ -127,6 +148,22 @@ mod tests {
         assert!(!wants_stream(br#"{"stream":false,"stream_options":{"include_usage":true}}"#));
         assert!(!wants_stream(br#"{"messages":[{"content":"\"stream\":true"}]}"#));
         assert!(!wants_stream(br#"{"stream"#));
+    }
+
+    #[test]
+    fn a_tool_is_called_until_its_answer_is_brought() {
+        let whole: serde_json::Value = serde_json::from_slice(CALL).unwrap();
+        let called = &whole["choices"][0]["message"]["tool_calls"][0]["function"];
+        let text = std::str::from_utf8(CALL_STREAM).unwrap();
+        let first = text.split("\n\n").next().unwrap().strip_prefix("data: ").unwrap();
+        let chunk: serde_json::Value = serde_json::from_str(first).unwrap();
+        assert_eq!(&chunk["choices"][0]["delta"]["tool_calls"][0]["function"], called);
+        let stage = Stage::new(serde_json::from_str(r#"{"says":"call_first"}"#).unwrap());
+        let length = |body: &[u8]| completion(&stage, body).body().size_hint().exact().unwrap();
+        assert_eq!(length(br#"{"messages":[]}"#), CALL.len() as u64);
+        assert_eq!(length(br#"{"messages":["the tool was here"]}"#), COMPLETION.len() as u64);
+        assert_eq!(length(br#"{"stream":true}"#), CALL_STREAM.len() as u64);
+        assert_eq!(length(br#"{"stream":true,"messages":["the tool was here"]}"#), STREAM.len() as u64);
     }
 
     #[test]

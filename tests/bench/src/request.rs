@@ -8,13 +8,13 @@ use url::Url;
 pub(crate) struct Target {
     /// Where to POST; plain HTTP.
     #[arg(long)]
-    url: Url,
+    pub(crate) url: Url,
     /// The JSON to send.
     #[arg(long)]
     body: String,
     /// A further header, `name: value`; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
+    pub(crate) headers: Vec<String>,
 }
 
 /// The address to connect to and the bytes to send.

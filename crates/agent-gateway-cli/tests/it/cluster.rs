@@ -31,6 +31,8 @@ use crate::{
 mod cancelling;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/leftovers.rs"]
+mod leftovers;
 #[path = "cluster/restarts.rs"]
 mod restarts;
 #[path = "cluster/together.rs"]
@@ -80,6 +82,9 @@ pub(crate) struct Cluster {
     pub(crate) workspace: Workspace,
     pub(crate) model: ModelServer,
     config: PostgresConfig,
+    servers: Servers,
+    queue: Queue,
+    name: String,
 }
 
 /// A worker's process. It is killed when this is dropped.
@@ -126,7 +131,10 @@ impl Cluster {
                 format!("backend: redis, redis_url: '{}', stream_key: '{name}:executions'", servers.queue)
             }
             Queue::RabbitMq => {
-                format!("backend: rabbitmq, rabbitmq_url: '{}', queue_name: '{name}.executions'", servers.queue)
+                format!(
+                    "backend: rabbitmq, rabbitmq_url: '{}', queue_name: '{name}.executions'",
+                    servers.queue
+                )
             }
         };
         let yaml = format!(
@@ -154,12 +162,16 @@ impl Cluster {
         ]);
         let path = workspace.directory.path().join("effects");
         let model = ModelServer::with(move |body| script(body, &path)).await;
-        let config = PostgresConfig::parse(&servers.postgres).unwrap().schema(&name).pool_size(1).max_overflow(1);
-        Self { workspace, model, config }
+        let config =
+            PostgresConfig::parse(&servers.postgres).unwrap().schema(&name).pool_size(1).max_overflow(1);
+        Self { workspace, model, config, servers: servers.clone(), queue, name }
     }
 
     fn environment(&self) -> [(&'static str, String); 2] {
-        [("OPENAI_BASE_URL", self.model.url()), ("AGENT_GATEWAY_MODEL__DEFAULT", "openai/test-model".to_owned())]
+        [
+            ("OPENAI_BASE_URL", self.model.url()),
+            ("AGENT_GATEWAY_MODEL__DEFAULT", "openai/test-model".to_owned()),
+        ]
     }
 
     /// A process that takes requests and leaves them to the workers.
@@ -183,7 +195,11 @@ impl Cluster {
     }
 
     /// Queues runs with these messages; the answer is the ids of those that were accepted.
-    pub(crate) async fn submit(&self, gateway: &Server, messages: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    pub(crate) async fn submit(
+        &self,
+        gateway: &Server,
+        messages: impl IntoIterator<Item = String>,
+    ) -> BTreeSet<String> {
         let client = crate::process::client();
         let url = gateway.url("/v1/agents/helper/invoke");
         let requests = messages.into_iter().map(|message| {
@@ -208,8 +224,7 @@ impl Cluster {
         let everything = Principal::system().visibility();
         let (mut all, mut page) = (Vec::new(), PageRequest::first(500));
         loop {
-            let found =
-                store.executions().list(&ExecutionQuery::default(), &everything, page).await.unwrap();
+            let found = store.executions().list(&ExecutionQuery::default(), &everything, page).await.unwrap();
             all.extend(found.items);
             match found.next {
                 Some(next) => page = PageRequest::first(500).after(next),
@@ -220,16 +235,29 @@ impl Cluster {
 
     /// Waits until so many executions have ended.
     pub(crate) async fn until_ended(&self, count: usize) {
+        self.until(count, |execution| execution.status.is_final()).await;
+    }
+
+    /// Waits until so many executions are stored.
+    pub(crate) async fn until_stored(&self, count: usize) {
+        self.until(count, |_| true).await;
+    }
+
+    async fn until(&self, count: usize, so: fn(&Execution) -> bool) {
         let store = self.store().await;
         let end = Instant::now() + PATIENCE;
         loop {
             let all = self.executions(&store).await;
-            let ended = all.iter().filter(|execution| execution.status.is_final()).count();
-            if ended >= count {
+            let found = all.iter().filter(|execution| so(execution)).count();
+            if found >= count {
                 return;
             }
-            assert!(Instant::now() < end, "only {ended} of {} executions ended, {count} should", all.len());
-            sleep(Duration::from_millis(100)).await;
+            assert!(
+                Instant::now() < end,
+                "only {found} of {} executions are so far, {count} should be",
+                all.len()
+            );
+            sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -279,18 +307,8 @@ impl Cluster {
 }
 
 impl Drop for Cluster {
-    /// The schema goes in a task of its own thread: the test's runtime may be ending.
     fn drop(&mut self) {
-        let config = self.config.clone();
-        let cleaning = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                if let Ok(database) = Postgres::open(config).await {
-                    drop(database.drop_schema().await);
-                }
-            });
-        });
-        drop(cleaning.join());
+        leftovers::remove(&self.servers, self.queue, &self.name);
     }
 }
 
@@ -314,7 +332,8 @@ impl Tally {
     /// Writes a row of the table of faults, and finds a broken promise.
     pub(crate) fn judge(&self, fault: &str) -> &Self {
         let Self { accepted, completed, failed, lost, doubled, repeated, .. } = self;
-        let row = format!("| {fault} | {accepted} | {completed} | {failed} | {lost} | {doubled} | {repeated} |");
+        let row =
+            format!("| {fault} | {accepted} | {completed} | {failed} | {lost} | {doubled} | {repeated} |");
         eprintln!("fault: {row}");
         if let Some(path) = std::env::var_os("AGW_FAULT_TABLE") {
             let mut table = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();

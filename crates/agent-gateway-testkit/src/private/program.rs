@@ -59,6 +59,8 @@ pub(super) fn run(service: Service, port: u16, directory: &Path) -> Command {
         }
         Service::RabbitMq => {
             let mut command = Command::new(RABBITMQ);
+            // It leaves what it has to say of a crash where it was started.
+            command.current_dir(directory);
             let path = |name: &str| directory.join(name);
             command
                 .env("HOME", directory)

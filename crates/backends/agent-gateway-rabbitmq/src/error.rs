@@ -17,7 +17,7 @@ pub(crate) fn convert(operation: &'static str, error: lapin::Error) -> Error {
         }
         Driver::RuntimeShutdownError(_) => Error::unavailable("the process is ending"),
         Driver::ChannelsLimitReached => {
-            Error::misconfigured("the RabbitMQ server allows too few channels: at least five are needed")
+            Error::misconfigured("the RabbitMQ server allows too few channels: at least six are needed")
         }
         Driver::InvalidProtocolVersion(_) | Driver::ParsingError(_) => {
             Error::misconfigured("this is no RabbitMQ server, or not its port for AMQP 0-9-1: check the URL")

@@ -27,7 +27,7 @@ const HELD: i64 = 24 * 60 * 60 * 1000;
 
 /// What comes through a consumer.
 enum Item {
-    Came(u64, lapin::Result<Delivery>),
+    Came(u64, Box<lapin::Result<Delivery>>),
     /// The broker says no more comes.
     Ended(u64),
 }
@@ -76,7 +76,7 @@ impl Intake {
     }
 
     async fn invite(&self, count: u16, consumers: &mut Consumers) -> lapin::Result<ShortString> {
-        let _mine = self.shared.prefetch.lock().await;
+        let _mine = self.shared.prefetch.write().await;
         let channel = &self.shared.channel;
         channel.basic_qos(count, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
@@ -84,7 +84,7 @@ impl Intake {
         let options = BasicConsumeOptions::default();
         let consumer = channel.basic_consume(self.queue.clone(), "".into(), options, arguments).await?;
         let (tag, generation) = (consumer.tag(), self.desk.generation());
-        let came = consumer.map(move |delivery| Item::Came(generation, delivery));
+        let came = consumer.map(move |delivery| Item::Came(generation, Box::new(delivery)));
         consumers.push(came.chain(stream::once(async move { Item::Ended(generation) })).boxed());
         self.desk.invited(count);
         Ok(tag)
@@ -103,7 +103,7 @@ impl Intake {
         self.accept(items).await?;
         for arrived in self.desk.surplus() {
             // An error only says that the session has ended: the broker has the job back.
-            let _ = self.settler.send(Settle::silently(arrived.acker, How::Back)).await;
+            let _ = self.settler.send(Settle::silently(arrived.acker, How::Unused)).await;
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Intake {
         let mut deliveries = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                Item::Came(generation, delivery) => deliveries.push((generation, delivery?)),
+                Item::Came(generation, delivery) => deliveries.push((generation, (*delivery)?)),
                 // Consumers that were asked to end are of an earlier generation.
                 Item::Ended(generation) if generation < self.desk.generation() => {}
                 Item::Ended(_) => return Err(ended()),

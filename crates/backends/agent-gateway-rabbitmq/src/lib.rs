@@ -32,16 +32,20 @@
 //! # Leases
 //!
 //! The broker knows no time of a lease, so this crate keeps it: a lease is a delivery that is not acknowledged, and a
-//! deadline in this process. When the deadline passes, the job goes to the end of the queue. When the process or its
+//! deadline in this process. When the deadline passes, the job goes back to its old place. When the process or its
 //! connection dies, the broker hands the job out again, and every lease that was held through the connection is a
 //! `Conflict` from then on: its job may already be another worker's. A `complete` or `release` that was under way when the
-//! connection broke is `Unavailable`, because nobody knows whether the broker still heard it.
+//! connection broke is `Unavailable`, because nobody knows whether the broker still heard it. Heartbeats tell both sides
+//! of a connection that is silent, and `extend` succeeds only when the broker answers.
 //!
-//! A delivery's number is kept in a header and raised by the broker's own count, which counts each time that a job went
-//! back with a connection. A job that came for a worker which left meanwhile waits a second for another one of this
-//! process and is then given back to its old place; before RabbitMQ 4.3 the broker counts that as a delivery too. From
-//! RabbitMQ 4.0 on, a job that comes back with a broken connection 20 times goes to the dead ones. Before RabbitMQ 3.11.15
-//! a lease cannot be longer than the server's `consumer_timeout`, by default 30 minutes; after that it is 24 hours.
+//! The broker counts the deliveries; a job that is delayed becomes a new message and carries its count in a header. A job
+//! that came for a worker which left meanwhile waits a second for another one of this process and then goes back to its
+//! old place; before RabbitMQ 4.3 the broker counts that as a delivery too. From RabbitMQ 4.0 on, the broker itself moves
+//! a job to the dead ones that came back more than 20 times without a delay. Before RabbitMQ 3.11.15 a lease cannot be
+//! longer than the server's `consumer_timeout`, by default 30 minutes; after that it is 24 hours.
+//!
+//! A delayed or dead job is published before the original is settled. A crash between the two leaves both: delivery is at
+//! least once.
 //!
 //! # Delays
 //!

@@ -1,7 +1,9 @@
 //! Publishing with confirms, many at a time.
 //!
-//! The broker confirms many messages with one answer, and the driver then cannot tell which of them came back as
-//! unroutable. So nobody is answered before the whole batch is confirmed, and the returned ones are known by their ids.
+//! The broker confirms many messages of a channel with one answer, and the driver then cannot tell which of them came back
+//! as unroutable. So each channel has one batch on its way, nobody is answered before the whole batch is confirmed, and the
+//! returned ones are known by their ids. Several channels keep those who come later from waiting for a batch that they
+//! missed.
 use std::{
     collections::HashSet,
     pin::Pin,
@@ -15,17 +17,19 @@ use std::{
 use agent_gateway_core::{Error, Result};
 use futures::{future::maybe_done, poll};
 use lapin::{Acker, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::{
     message::{Message, Routing},
-    settler::{How, Settle, Told},
+    settler::{Deed, How, Settle, Told},
 };
 
 /// How many messages wait at most.
 pub(crate) const WAITING: usize = 1024;
-/// How many are on their way at once.
-const BATCH: usize = 512;
+/// How many are on their way at once through one channel.
+const BATCH: usize = 256;
+/// How many channels there are.
+pub(crate) const CHANNELS: usize = 4;
 /// How long the broker may take to confirm a batch when it has not asked for patience.
 const CONFIRM: Duration = Duration::from_secs(30);
 
@@ -43,8 +47,6 @@ pub(crate) enum Then {
     Tell(oneshot::Sender<Result<()>>),
     /// Settling the job that the message is a copy of, then telling.
     Settle(Acker, oneshot::Sender<Result<()>>),
-    /// Settling it, and nobody waits.
-    SettleSilently(Acker),
 }
 
 /// Whether the broker has asked publishers to wait.
@@ -61,15 +63,19 @@ impl Blocked {
     }
 }
 
-/// Publishes until the session ends.
+/// Publishes through one channel until the session ends.
 pub(crate) async fn run(
     channel: Channel,
     blocked: Blocked,
     settler: mpsc::Sender<Settle>,
-    mut messages: mpsc::Receiver<Publish>,
+    messages: Arc<Mutex<mpsc::Receiver<Publish>>>,
 ) -> lapin::Result<()> {
     let mut batch = Vec::with_capacity(BATCH);
-    while messages.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        let count = messages.lock().await.recv_many(&mut batch, BATCH).await;
+        if count == 0 {
+            return Ok(());
+        }
         if blocked.get() {
             for publish in batch.drain(..) {
                 answer(publish.then, Err(full()), &settler).await;
@@ -89,11 +95,15 @@ pub(crate) async fn run(
         let returned: HashSet<&str> = confirmed.iter().filter_map(returned_id).collect();
         let results: Vec<Result<()>> =
             batch.iter().zip(&confirmed).map(|(publish, how)| judge(publish, how, &returned)).collect();
+        let missing = !returned.is_empty();
         for (publish, result) in batch.drain(..).zip(results) {
             answer(publish.then, result, &settler).await;
         }
+        if missing {
+            // The next session declares what is missing.
+            return Err(std::io::Error::other("a queue is missing on the RabbitMQ server").into());
+        }
     }
-    Ok(())
 }
 
 /// Sends all messages in their order, and waits for all confirms.
@@ -141,11 +151,9 @@ fn returned_id(confirmation: &Confirmation) -> Option<&str> {
 fn judge(publish: &Publish, how: &Confirmation, returned: &HashSet<&str>) -> Result<()> {
     let id = publish.message.properties.message_id().as_ref();
     if id.is_some_and(|id| returned.contains(id.as_str())) {
-        return Err(Error::unavailable(
-            "the queue is missing on the RabbitMQ server: it is created again when the gateway starts",
-        )
-        .during("rabbitmq.publish")
-        .with("queue", &publish.message.routing_key));
+        return Err(Error::unavailable("the queue is missing on the RabbitMQ server; it is created again")
+            .during("rabbitmq.publish")
+            .with("queue", &publish.message.routing_key));
     }
     match how {
         Confirmation::Ack(_) => Ok(()),
@@ -168,15 +176,16 @@ fn full() -> Error {
 
 async fn answer(then: Then, result: Result<()>, settler: &mpsc::Sender<Settle>) {
     // A copy that the broker did not take must not cost the original.
-    let how = if result.is_ok() { How::Done } else { How::Back };
+    let how = if result.is_ok() { How::Done } else { How::Again };
     let settle = match then {
         Then::Tell(somebody) => {
             // An error only says that nobody waits for the answer any more.
             let _ = somebody.send(result);
             return;
         }
-        Then::Settle(acker, somebody) => Settle { acker, how, then: Told::This(somebody, result) },
-        Then::SettleSilently(acker) => Settle::silently(acker, how),
+        Then::Settle(acker, somebody) => {
+            Settle { deed: Deed::Settle(acker, how), then: Told::This(somebody, result) }
+        }
     };
     // An error only says that the session has ended: the broker has the job back.
     let _ = settler.send(settle).await;

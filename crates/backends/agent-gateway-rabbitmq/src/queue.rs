@@ -25,8 +25,8 @@ use crate::{
     message::{Counted, MAX_PAYLOAD, Message},
     names::{LONGEST_DELAY, Names},
     publisher::{Publish, Then},
-    session::{Context, Session},
-    settler::{How, Settle, Told},
+    session::{Context, Session, Work},
+    settler::{Deed, How, Settle, Told},
     supervisor::{House, supervise},
     task::spawn,
 };
@@ -35,6 +35,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a call waits for the broker's answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// What is told when nobody knows whether a job was settled.
+const BROKEN: &str = "the connection broke while the job was settled; it may be delivered again";
 /// The shortest wait for jobs: asking the broker for them takes a moment.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 /// How many requests to stop a slow listener may lie behind before it misses some.
@@ -45,7 +47,7 @@ const CANCELLATIONS: usize = 1024;
 /// - `enqueue` answers once the broker has confirmed that it keeps the job. A queue that an operator has bounded with a
 ///   policy (`max-length` with `overflow: reject-publish`) answers `RateLimited` when it is full.
 /// - `lease` takes a `wait` shorter than 100 ms for 100 ms.
-/// - `complete` answers once the broker has taken the acknowledgement.
+/// - `extend` asks the broker for a sign of life, and `complete` answers once the broker has taken the acknowledgement.
 /// - `release` that fails after its lease ended gives the job back at once.
 /// - `depth` counts the leases of this process alone; the broker does not tell leases from jobs on their way.
 /// - Calls wait up to 2 s for a broken connection and up to 10 s for an answer, then they are `Unavailable`.
@@ -108,6 +110,16 @@ impl Drop for RabbitMqQueue {
     fn drop(&mut self) {
         self.house.closing.cancel();
     }
+}
+
+/// Ends a lease, and waits until the broker has heard of it.
+async fn settle(work: &Work, lease: &Lease, how: How, operation: &'static str) -> Result<()> {
+    let end = after(ANSWER);
+    let way = reserve(&work.settler, end, operation).await?;
+    let arrived = work.desk.settle(lease, operation)?;
+    let (told, answer) = oneshot::channel();
+    way.send(Settle { deed: Deed::Settle(arrived.acker, how), then: Told::This(told, Ok(())) });
+    wait(answer, end, operation, BROKEN).await
 }
 
 /// A place in the line of a task. Between having it and using it nothing is awaited.
@@ -178,20 +190,21 @@ impl ExecutionQueue for RabbitMqQueue {
     async fn extend(&self, lease: &Lease, by: Duration) -> Result<()> {
         const OPERATION: &str = "rabbitmq.extend";
         let session = self.holding(lease, OPERATION)?;
-        session.work(OPERATION)?.desk.extend(lease, by, OPERATION)
+        let work = session.work(OPERATION)?;
+        work.desk.look(lease, OPERATION)?;
+        // A broker that cannot be heard may have given the job to somebody else by now.
+        let end = after(ANSWER);
+        let way = reserve(&work.settler, end, OPERATION).await?;
+        let (told, answer) = oneshot::channel();
+        way.send(Settle { deed: Deed::Ask, then: Told::This(told, Ok(())) });
+        wait(answer, end, OPERATION, "the connection broke; its leases are void").await?;
+        work.desk.extend(lease, by, OPERATION)
     }
 
     async fn complete(&self, lease: Lease) -> Result<()> {
         const OPERATION: &str = "rabbitmq.complete";
         let session = self.holding(&lease, OPERATION)?;
-        let work = session.work(OPERATION)?;
-        let end = after(ANSWER);
-        let way = reserve(&work.settler, end, OPERATION).await?;
-        let arrived = work.desk.settle(&lease, OPERATION)?;
-        let (told, answer) = oneshot::channel();
-        way.send(Settle { acker: arrived.acker, how: How::Done, then: Told::This(told, Ok(())) });
-        wait(answer, end, OPERATION, "the connection broke while the job was settled; it may come again")
-            .await
+        settle(session.work(OPERATION)?, &lease, How::Done, OPERATION).await
     }
 
     async fn release(&self, lease: Lease, again: Redelivery) -> Result<()> {
@@ -206,21 +219,19 @@ impl ExecutionQueue for RabbitMqQueue {
                 .with("longest", LONGEST_DELAY.as_secs()));
         }
         let work = session.work(OPERATION)?;
+        let counted = work.desk.look(&lease, OPERATION)?;
+        // A copy carries its count, because the broker begins to count anew.
+        let copy = match &again {
+            Redelivery::Now => return settle(work, &lease, How::Again, OPERATION).await,
+            Redelivery::After(delay) => Message::delayed(self.names(), &counted, *delay)?,
+            Redelivery::Dead(reason) => Message::dead(self.names(), &counted, reason)?,
+        };
         let end = after(ANSWER);
         let way = reserve(&work.publisher, end, OPERATION).await?;
-        let (names, counted) = (self.names(), work.desk.look(&lease, OPERATION)?);
-        // A job that is published again carries its count; the broker's own differs between its versions.
-        let message = match &again {
-            Redelivery::Now => Message::ready(names, &counted)?,
-            Redelivery::After(delay) if delay.is_zero() => Message::ready(names, &counted)?,
-            Redelivery::After(delay) => Message::delayed(names, &counted, *delay)?,
-            Redelivery::Dead(reason) => Message::dead(names, &counted, reason)?,
-        };
         let arrived = work.desk.settle(&lease, OPERATION)?;
         let (told, answer) = oneshot::channel();
-        way.send(Publish { message, then: Then::Settle(arrived.acker, told) });
-        wait(answer, end, OPERATION, "the connection broke while the job was given back; it may come at once")
-            .await
+        way.send(Publish { message: copy, then: Then::Settle(arrived.acker, told) });
+        wait(answer, end, OPERATION, BROKEN).await
     }
 
     async fn request_cancel(&self, id: &ExecutionId) -> Result<()> {

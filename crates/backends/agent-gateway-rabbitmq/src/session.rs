@@ -3,6 +3,7 @@
 //! Jobs are taken through one connection and given through another: a broker that is short of memory stops reading from
 //! those who publish, and acknowledgements must still get through.
 use std::{
+    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use agent_gateway_core::{Error, Result, id::ExecutionId};
 use futures::StreamExt;
 use lapin::{Connection, ConnectionProperties, Event, options::ConfirmSelectOptions};
-use tokio::sync::{Mutex, OnceCell, broadcast, mpsc};
+use tokio::sync::{Mutex, OnceCell, RwLock, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -53,13 +54,19 @@ impl End {
 }
 
 /// A pair of connections, and what is done through them once the queue is prepared.
-#[derive(Debug)]
 pub(crate) struct Session {
     take: Connection,
     give: Connection,
     pub(crate) end: Arc<End>,
     blocked: Blocked,
     work: OnceCell<Work>,
+}
+
+impl fmt::Debug for Session {
+    /// What the driver shows of a connection includes the user's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("end", &self.end).field("work", &self.work).finish_non_exhaustive()
+    }
 }
 
 /// The ways to the tasks of a session.
@@ -118,15 +125,13 @@ impl Session {
 
     async fn start(&self, context: &Context) -> lapin::Result<Work> {
         let taking = self.take.create_channel().await?;
-        let giving = self.give.create_channel().await?;
         let hearing = self.take.create_channel().await?;
-        giving.confirm_select(ConfirmSelectOptions::default()).await?;
         let requests = cancel::subscribe(&hearing, &context.names).await?;
 
         let desk = Arc::new(Desk::new(context.prefetch));
         let (settler, to_settle) = mpsc::channel::<Settle>(settler::WAITING);
         let (publisher, to_publish) = mpsc::channel::<Publish>(publisher::WAITING);
-        let shared = Shared { channel: taking, prefetch: Arc::new(Mutex::new(())) };
+        let shared = Shared { channel: taking, prefetch: Arc::new(RwLock::new(())) };
         let (process, listeners) = (context.process.clone(), context.listeners.clone());
         self.run(async move {
             // The channel lives as long as somebody listens through it.
@@ -134,8 +139,13 @@ impl Session {
             cancel::hear(requests, process, listeners).await
         });
         self.run(settler::run(shared.clone(), to_settle));
-        self.run(publisher::run(giving, self.blocked.clone(), settler.clone(), to_publish));
-        self.run(sweeper::run(desk.clone(), context.names.clone(), publisher.clone(), settler.clone()));
+        let to_publish = Arc::new(Mutex::new(to_publish));
+        for _ in 0..publisher::CHANNELS {
+            let giving = self.give.create_channel().await?;
+            giving.confirm_select(ConfirmSelectOptions::default()).await?;
+            self.run(publisher::run(giving, self.blocked.clone(), settler.clone(), to_publish.clone()));
+        }
+        self.run(sweeper::run(desk.clone(), settler.clone()));
         let intake =
             Intake { shared, desk: desk.clone(), queue: context.names.queue(), settler: settler.clone() };
         self.run(intake.run());

@@ -5,34 +5,46 @@
 use std::sync::Arc;
 
 use agent_gateway_core::Result;
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use lapin::{
     Acker, Channel,
-    options::{BasicAckOptions, BasicNackOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions},
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 
 /// How many acknowledgements wait at most.
 pub(crate) const WAITING: usize = 1024;
 /// How many share a question.
 const BATCH: usize = 256;
+/// How many questions may be open.
+const OVERLAP: usize = 8;
 
 /// What the broker is to do with a job that it handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
     /// Forget it.
     Done,
-    /// Take it back to its old place.
-    Back,
+    /// Take it back to its old place, and count the delivery.
+    Again,
+    /// Take it back to its old place; nobody had it. Before 4.3 the broker counts that too.
+    Unused,
     /// Move it to the dead ones.
     Refuse,
 }
 
-/// A job to be settled.
+/// What is to be written to the connection.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    /// What becomes of a job.
+    Settle(Acker, How),
+    /// Nothing: the answer alone says that the connection, and with it every lease, is alive.
+    Ask,
+}
+
+/// A deed, and who is told that the broker has heard of it.
 #[derive(Debug)]
 pub(crate) struct Settle {
-    pub(crate) acker: Acker,
-    pub(crate) how: How,
+    pub(crate) deed: Deed,
     pub(crate) then: Told,
 }
 
@@ -47,16 +59,20 @@ pub(crate) enum Told {
 
 impl Settle {
     pub(crate) fn silently(acker: Acker, how: How) -> Self {
-        Self { acker, how, then: Told::Nobody }
+        Self { deed: Deed::Settle(acker, how), then: Told::Nobody }
     }
 
     /// Writes it to the connection.
     async fn send(&self) -> lapin::Result<()> {
-        let back = |requeue| BasicNackOptions { multiple: false, requeue };
-        let sent = match self.how {
-            How::Done => self.acker.ack(BasicAckOptions::default()).await,
-            How::Back => self.acker.nack(back(true)).await,
-            How::Refuse => self.acker.nack(back(false)).await,
+        let (acker, how) = match &self.deed {
+            Deed::Settle(acker, how) => (acker, how),
+            Deed::Ask => return Ok(()),
+        };
+        let sent = match how {
+            How::Done => acker.ack(BasicAckOptions::default()).await,
+            How::Again => acker.reject(BasicRejectOptions { requeue: true }).await,
+            How::Unused => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+            How::Refuse => acker.reject(BasicRejectOptions { requeue: false }).await,
         };
         match sent {
             Ok(true) => Ok(()),
@@ -66,30 +82,43 @@ impl Settle {
     }
 }
 
-/// A channel whose prefetch nobody else may set for a while.
+/// The channel that jobs come through, and who may set its prefetch: whoever begins a consumer needs it alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) channel: Channel,
-    pub(crate) prefetch: Arc<Mutex<()>>,
+    pub(crate) prefetch: Arc<RwLock<()>>,
 }
 
 /// Settles jobs until the session ends.
 pub(crate) async fn run(shared: Shared, mut jobs: mpsc::Receiver<Settle>) -> lapin::Result<()> {
-    let mut batch = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
-        for sent in join_all(batch.iter().map(Settle::send)).await {
-            sent?;
-        }
-        {
-            // The prefetch of the channel matters only to the next consumer, which sets its own.
-            let _mine = shared.prefetch.lock().await;
-            shared.channel.basic_qos(1, BasicQosOptions::default()).await?;
-        }
-        for settled in batch.drain(..) {
-            if let Told::This(somebody, what) = settled.then {
-                // An error only says that nobody waits for the answer any more.
-                let _ = somebody.send(what);
+    let mut asked = FuturesUnordered::new();
+    loop {
+        let mut batch = Vec::new();
+        tokio::select! {
+            count = jobs.recv_many(&mut batch, BATCH), if asked.len() < OVERLAP => {
+                if count == 0 {
+                    return Ok(());
+                }
+                asked.push(settle(&shared, batch));
             }
+            Some(done) = asked.next(), if !asked.is_empty() => done?,
+        }
+    }
+}
+
+async fn settle(shared: &Shared, batch: Vec<Settle>) -> lapin::Result<()> {
+    for sent in join_all(batch.iter().map(Settle::send)).await {
+        sent?;
+    }
+    {
+        // The prefetch of the channel matters only to the next consumer, which sets its own.
+        let _ours = shared.prefetch.read().await;
+        shared.channel.basic_qos(1, BasicQosOptions::default()).await?;
+    }
+    for settled in batch {
+        if let Told::This(somebody, what) = settled.then {
+            // An error only says that nobody waits for the answer any more.
+            let _ = somebody.send(what);
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::{
     RabbitMqConfig,
     error::closed,
     session::{Context, Session},
+    task::spawn,
 };
 
 /// The first pause before connecting again; it doubles.
@@ -147,7 +148,9 @@ pub(crate) async fn supervise(house: Arc<House>, mut session: Arc<Session>) {
         let why = session.end.why();
         tracing::warn!(why, "the connection to the RabbitMQ server broke; its leases are void");
         house.state.send_replace(State::Away(why));
-        session.close().await;
+        // A broken connection may take its time to say goodbye; the next one does not wait for it.
+        let broken = session;
+        spawn(async move { broken.close().await });
         let Some(next) = house.restore().await else {
             house.state.send_replace(State::Closed);
             return;

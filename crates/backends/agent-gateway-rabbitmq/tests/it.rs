@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod it {
     mod conformance;
-    //mod counting;
     mod load;
     mod opening;
     mod relay;

@@ -220,10 +220,18 @@ impl ExecutionQueue for RedisQueue {
         }
         let end = Instant::now() + request.wait.min(LONGEST_WAIT);
         let (answer, taken) = oneshot::channel();
-        let gone = |_| closed("redis.lease");
-        self.waiters.send(Waiter { request, end, answer }).await.map_err(|_| closed("redis.lease"))?;
+        let mut is_closed = self.closed.subscribe();
         // Dropped before or after the answer came: what it holds goes back by itself.
-        taken.await.map_err(gone)?.map(dispatch::Taken::keep)
+        let answered = async {
+            self.waiters.send(Waiter { request, end, answer }).await.ok()?;
+            taken.await.ok()
+        };
+        let answered = tokio::select! {
+            biased;
+            answered = answered => answered,
+            _ = is_closed.wait_for(|closed| *closed) => None,
+        };
+        answered.ok_or_else(|| closed("redis.lease"))?.map(dispatch::Taken::keep)
     }
 
     async fn extend(&self, lease: &Lease, by: Duration) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What only the journal has: its file.
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use agent_gateway_core::{
     Error, ErrorKind, Timestamp,
@@ -8,6 +8,7 @@ use agent_gateway_core::{
 };
 use custom_backend::JournalStore;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 fn ann() -> UserId {
     UserId::new("ann").unwrap()
@@ -105,4 +106,29 @@ async fn a_refused_change_is_not_written() {
     let none = store.deliveries().claim(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, 9).await.unwrap();
     assert!(none.is_empty());
     assert_eq!(lines(&path), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_handles_write_at_once_is_one_history() {
+    let (_directory, path) = journal().await;
+    let handles: [Arc<JournalStore>; 2] = [
+        Arc::new(JournalStore::open(&path).await.unwrap()),
+        Arc::new(JournalStore::open(&path).await.unwrap()),
+    ];
+    let mut writers = JoinSet::new();
+    for number in 0..60_usize {
+        let store = handles[number % 2].clone();
+        writers.spawn(async move {
+            let user = UserProfile::new(UserId::new(number.to_string()).unwrap(), Timestamp::UNIX_EPOCH);
+            store.users().put(&user).await.unwrap();
+        });
+    }
+    writers.join_all().await;
+    assert_eq!(lines(&path), 62);
+    for store in handles.iter().chain([&Arc::new(JournalStore::open(&path).await.unwrap())]) {
+        for number in 0..60 {
+            let user = UserId::new(number.to_string()).unwrap();
+            assert!(store.users().get(&user).await.unwrap().is_some(), "{number}");
+        }
+    }
 }

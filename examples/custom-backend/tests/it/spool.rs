@@ -42,12 +42,16 @@ async fn two_handles_share_the_work_and_hear_each_other() {
 async fn a_lease_is_completed_while_it_is_extended() {
     let directory = tempfile::tempdir().unwrap();
     let queue = SpoolQueue::open(directory.path()).await.unwrap();
-    for _ in 0..50 {
+    let minute = Duration::from_secs(60);
+    for _ in 0..20 {
         queue.enqueue(&job()).await.unwrap();
         let lease = take_one(&queue).await.lease;
-        let same = Lease::new(lease.execution_id().clone(), lease.token());
-        let minute = Duration::from_secs(60);
-        let (_, completed) = tokio::join!(queue.extend(&same, minute), queue.complete(lease));
+        let same = || Lease::new(lease.execution_id().clone(), lease.token());
+        let (one, two, three) = (same(), same(), same());
+        let extending = async {
+            tokio::join!(queue.extend(&one, minute), queue.extend(&two, minute), queue.extend(&three, minute))
+        };
+        let (_, completed) = tokio::join!(extending, queue.complete(same()));
         completed.unwrap();
     }
 }

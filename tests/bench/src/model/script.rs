@@ -58,6 +58,8 @@ pub(crate) enum Says {
     Pong,
     /// `DELTAS`.
     Deltas,
+    /// A call of the tool, and "pong" to whoever brings what the tool answered.
+    CallFirst,
 }
 
 /// Whether an answer may go on to its first delta.

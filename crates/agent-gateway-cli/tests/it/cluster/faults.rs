@@ -50,7 +50,7 @@ async fn a_killed_gateway_costs_nothing() {
     let (_one, _two) = (cluster.worker(), cluster.worker());
     let pid = first.child.id().to_string();
     let killing = async {
-        cluster.until_ended(60).await;
+        cluster.until_stored(60).await;
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     };
     let (mut accepted, others, ()) =
@@ -111,7 +111,8 @@ async fn a_poisonous_run_is_given_up() {
     assert_eq!((tally.completed, tally.failed), (20, 1));
     // The first attempt and two more.
     assert_eq!(cluster.effects().get("poison"), Some(&3));
-    let failed = cluster.executions(&store).await.into_iter().find(|execution| execution.error.is_some()).unwrap();
+    let failed =
+        cluster.executions(&store).await.into_iter().find(|execution| execution.error.is_some()).unwrap();
     assert!(failed.error.unwrap().contains("interrupted too often"));
 }
 

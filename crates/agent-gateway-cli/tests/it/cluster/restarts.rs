@@ -79,5 +79,6 @@ async fn a_restart_of_the_only_server_costs_nothing() {
     let mut postgres = needs_private!(Service::Postgres, TEST);
     let servers = Servers { postgres: postgres.url(), queue: String::new() };
     let cluster = Cluster::new(Queue::Postgres, &servers, SETTINGS).await;
-    a_restart_costs_nothing(&cluster, &mut postgres, "restart of Postgres under load (queue in it too)").await;
+    a_restart_costs_nothing(&cluster, &mut postgres, "restart of Postgres under load (queue in it too)")
+        .await;
 }

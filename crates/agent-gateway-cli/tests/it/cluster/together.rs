@@ -19,8 +19,7 @@ async fn two_gateways_and_three_workers_behave_as_one() {
     // All at once: the schema is made once.
     let (one, two) = (cluster.gateway(), cluster.gateway());
     let workers = [cluster.worker(), cluster.worker(), cluster.worker()];
-    let (first, second) =
-        tokio::join!(cluster.submit(&one, notes(60)), cluster.submit(&two, notes(60)));
+    let (first, second) = tokio::join!(cluster.submit(&one, notes(60)), cluster.submit(&two, notes(60)));
 
     // What one accepted the other knows, and can follow to its end.
     for id in first.iter().take(3) {

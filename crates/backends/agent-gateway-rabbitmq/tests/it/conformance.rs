@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{Result, ports::queue::ExecutionQueue};
-use agent_gateway_rabbitmq::RabbitMqQueue;
 use agent_gateway_testkit::{Fixture, Service};
 use async_trait::async_trait;
 
@@ -10,9 +9,9 @@ use super::world::World;
 struct Fresh;
 
 async fn opened(world: &World) -> Result<Arc<dyn ExecutionQueue>> {
-    let queue = RabbitMqQueue::open(world.config()).await?;
+    let queue = world.opened(world.config()).await?;
     queue.prepare().await?;
-    Ok(Arc::new(queue))
+    Ok(queue)
 }
 
 #[async_trait]

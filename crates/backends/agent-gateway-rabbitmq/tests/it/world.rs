@@ -1,7 +1,11 @@
 //! A queue of its own for each test, gone afterwards.
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use agent_gateway_core::{
+    Result,
     clock::{Clock, SystemClock},
     id::ExecutionId,
     ports::queue::{Depth, ExecutionQueue, Job, LeaseRequest, Leased},
@@ -22,11 +26,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) name: String,
+    /// A handle that still lives would make again what is deleted.
+    handles: Mutex<Vec<Weak<RabbitMqQueue>>>,
 }
 
 impl World {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, name: format!("ag.test.{}", ExecutionId::generate()) }
+        Self { url, name: format!("ag.test.{}", ExecutionId::generate()), handles: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> RabbitMqConfig {
@@ -41,9 +47,16 @@ impl World {
     /// A prepared handle that goes another way to the same broker.
     pub(crate) async fn through(&self, url: &str) -> Arc<RabbitMqQueue> {
         let config = RabbitMqConfig::parse(url).unwrap().queue_name(&self.name);
-        let queue = RabbitMqQueue::open(config).await.unwrap();
+        let queue = self.opened(config).await.unwrap();
         queue.prepare().await.unwrap();
-        Arc::new(queue)
+        queue
+    }
+
+    /// A handle that is not prepared.
+    pub(crate) async fn opened(&self, config: RabbitMqConfig) -> Result<Arc<RabbitMqQueue>> {
+        let queue = Arc::new(RabbitMqQueue::open(config).await?);
+        self.handles.lock().unwrap().push(Arc::downgrade(&queue));
+        Ok(queue)
     }
 
     /// A channel to look at the broker without the queue.
@@ -70,9 +83,14 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let (url, name) = (self.url.clone(), self.name.clone());
+        let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
+                for handle in handles.iter().filter_map(Weak::upgrade) {
+                    // Where the test's own runtime waits for this thread, the handle closes only afterwards.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), handle.close()).await;
+                }
                 let (connection, channel) = channel(&url).await;
                 let delays = (0..=16).map(|power| format!("{name}.delay.{}", 1 << power));
                 for queue in [name.clone(), format!("{name}.dead-letter")].into_iter().chain(delays) {

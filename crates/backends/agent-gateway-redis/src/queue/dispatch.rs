@@ -91,6 +91,13 @@ struct Claim {
     wait: Option<Duration>,
 }
 
+/// A claim without an answer, which may have taken jobs for nobody.
+struct Abandoned {
+    nonce: String,
+    due: Instant,
+    was_tried: bool,
+}
+
 /// What the dispatcher waits for.
 enum Event {
     /// The queue closes.
@@ -116,7 +123,7 @@ pub(super) struct Dispatcher {
     waiting: VecDeque<Waiter>,
     returns: mpsc::UnboundedReceiver<Vec<String>>,
     back: mpsc::UnboundedSender<Vec<String>>,
-    abandoned: VecDeque<String>,
+    abandoned: VecDeque<Abandoned>,
     closed: watch::Receiver<bool>,
 }
 
@@ -208,8 +215,10 @@ impl Dispatcher {
             }
             let turn: Vec<Waiter> = self.waiting.drain(..self.waiting.len().min(CLAIMS)).collect();
             let claims = join_all(turn.iter().map(|waiter| self.claim(&waiter.request))).await;
+            let now = Instant::now();
             let (mut nothing, mut failed, mut unlucky) = (None, None, Vec::new());
             for (waiter, (lost, claim)) in turn.into_iter().zip(claims) {
+                let lost = lost.into_iter().map(|nonce| Abandoned { nonce, due: now, was_tried: false });
                 self.abandoned.extend(lost);
                 match claim {
                     Ok(claim) => {
@@ -310,13 +319,21 @@ impl Dispatcher {
         self.attempt(&Ask::Script(&script)).await;
     }
 
+    /// Takes back what lost claims took: at once, and once more a look later, as the server may do them only then.
     async fn take_back_abandoned(&mut self) {
-        while let Some(nonce) = self.abandoned.pop_front() {
+        let now = Instant::now();
+        for mut lost in std::mem::take(&mut self.abandoned) {
+            if lost.due > now {
+                self.abandoned.push_back(lost);
+                continue;
+            }
             let mut script = self.keys.script(&ABANDON);
-            script.arg(&nonce);
-            if !self.attempt(&Ask::Script(&script)).await {
-                self.abandoned.push_front(nonce);
-                return;
+            script.arg(&lost.nonce);
+            let done = self.attempt(&Ask::Script(&script)).await;
+            if !(done && lost.was_tried) {
+                lost.was_tried |= done;
+                lost.due = now + LOOK;
+                self.abandoned.push_back(lost);
             }
         }
     }

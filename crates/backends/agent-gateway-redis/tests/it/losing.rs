@@ -16,7 +16,7 @@ use agent_gateway_core::{
         queue::{Depth, ExecutionQueue},
     },
 };
-use agent_gateway_testkit::needs_program;
+use agent_gateway_testkit::{Service, needs_private};
 use futures::StreamExt;
 use tokio::{
     task::JoinSet,
@@ -25,16 +25,14 @@ use tokio::{
 
 use super::{
     raw,
-    world::{MINUTE, PATIENCE, Server, World, ask, eventually, job, next},
+    world::{MINUTE, PATIENCE, World, ask, eventually, job, next},
 };
-
-const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_restarts_in_the_middle_loses_nothing() {
-    needs_program!("redis-server", "losing::a_server_that_restarts_in_the_middle_loses_nothing");
-    let mut server = Server::start(&DURABLE).await;
-    let world = World::new(server.url(""));
+    let mut server =
+        needs_private!(Service::Redis, "losing::a_server_that_restarts_in_the_middle_loses_nothing");
+    let world = World::new(server.url());
     let (producer, consumer) = (Arc::new(world.queue().await), Arc::new(world.queue().await));
     let stop = Arc::new(AtomicBool::new(false));
     let accepted = Arc::new(Mutex::new(HashSet::new()));
@@ -71,21 +69,23 @@ async fn a_server_that_restarts_in_the_middle_loses_nothing() {
         }
     };
     timeout(PATIENCE, reached(200)).await.unwrap();
-    server.stop();
-    server.go().await;
+    server.stop().await.unwrap();
+    server.start_again().await.unwrap();
     let before = came.lock().unwrap().len();
     timeout(PATIENCE, reached(before + 200)).await.unwrap();
     stop.store(true, Ordering::Relaxed);
     timeout(PATIENCE * 2, running.join_all()).await.expect("the queue becomes empty");
     assert!(came.lock().unwrap().is_superset(&accepted.lock().unwrap()));
-    assert_eq!(world.keys(), [world.name.clone()]);
+    assert_eq!(world.keys(), [world.name.as_str()]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_is_unavailable_soon_and_then_all_goes_on() {
-    needs_program!("redis-server", "losing::a_server_that_is_away_is_unavailable_soon_and_then_all_goes_on");
-    let mut server = Server::start(&DURABLE).await;
-    let world = World::new(server.url(""));
+    let mut server = needs_private!(
+        Service::Redis,
+        "losing::a_server_that_is_away_is_unavailable_soon_and_then_all_goes_on"
+    );
+    let world = World::new(server.url());
     let queue = world.queue().await;
     let lock = world.redis().await.lock();
     let mut heard = queue.cancellations();
@@ -95,7 +95,7 @@ async fn a_server_that_is_away_is_unavailable_soon_and_then_all_goes_on() {
     let mut waiting = std::pin::pin!(waiting);
     assert!(timeout(Duration::from_millis(100), &mut waiting).await.is_err());
 
-    server.stop();
+    server.stop().await.unwrap();
     let start = Instant::now();
     let mut errors = vec![waiting.await.map(drop).unwrap_err()];
     errors.push(queue.enqueue(&job()).await.unwrap_err());
@@ -108,7 +108,7 @@ async fn a_server_that_is_away_is_unavailable_soon_and_then_all_goes_on() {
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later(None)), "{error:?}");
     }
 
-    server.go().await;
+    server.start_again().await.unwrap();
     // The lease of before is still held, and the listener hears again.
     queue.extend(&held.lease, MINUTE).await.unwrap();
     queue.complete(held.lease).await.unwrap();
@@ -130,22 +130,24 @@ async fn a_server_that_is_away_is_unavailable_soon_and_then_all_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_is_unavailable_and_takes_back_what_it_gave_to_nobody() {
-    needs_program!(
-        "redis-server",
+    let server = needs_private!(
+        Service::Redis,
         "losing::a_server_that_hangs_is_unavailable_and_takes_back_what_it_gave_to_nobody"
     );
-    let server = Server::start(&[]).await;
-    let world = World::new(server.url(""));
+    let world = World::new(server.url());
     let queue = world.queue().await;
+    // So that the server has the script, and the lost claim is one question.
+    assert!(queue.lease(ask("w", 1, Duration::ZERO, MINUTE)).await.unwrap().is_empty());
     let lost = job();
     queue.enqueue(&lost).await.unwrap();
     // The server answers nobody for a while; then it does what it was asked meanwhile.
-    server.signal("-STOP");
+    let pid = raw::pid(&world.url);
+    raw::signal(&pid, "-STOP");
     let start = Instant::now();
     let error = queue.lease(ask("w", 1, MINUTE, MINUTE)).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later(None)), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(5), "that took {:?}", start.elapsed());
-    server.signal("-CONT");
+    raw::signal(&pid, "-CONT");
     // Its lease is for a minute, and nobody has it.
     let leased = eventually(|| async {
         let mut taken = queue.lease(ask("w", 1, Duration::from_millis(200), MINUTE)).await?;
@@ -157,9 +159,9 @@ async fn a_server_that_hangs_is_unavailable_and_takes_back_what_it_gave_to_nobod
 
 #[tokio::test]
 async fn a_server_that_lost_its_scripts_or_its_data_is_used_again() {
-    needs_program!("redis-server", "losing::a_server_that_lost_its_scripts_or_its_data_is_used_again");
-    let server = Server::start(&[]).await;
-    let world = World::new(server.url(""));
+    let server =
+        needs_private!(Service::Redis, "losing::a_server_that_lost_its_scripts_or_its_data_is_used_again");
+    let world = World::new(server.url());
     let queue = world.queue().await;
     for command in [&["SCRIPT", "FLUSH"][..], &["FLUSHALL"], &["DEL", &world.name]] {
         queue.enqueue(&job()).await.unwrap();
@@ -179,12 +181,11 @@ async fn a_server_that_lost_its_scripts_or_its_data_is_used_again() {
 
 #[tokio::test]
 async fn a_group_that_was_destroyed_is_made_again_and_its_leases_are_void() {
-    needs_program!(
-        "redis-server",
+    let server = needs_private!(
+        Service::Redis,
         "losing::a_group_that_was_destroyed_is_made_again_and_its_leases_are_void"
     );
-    let server = Server::start(&[]).await;
-    let world = World::new(server.url(""));
+    let world = World::new(server.url());
     let queue = world.queue().await;
     let job = job();
     queue.enqueue(&job).await.unwrap();
@@ -194,5 +195,5 @@ async fn a_group_that_was_destroyed_is_made_again_and_its_leases_are_void() {
     assert_eq!(again.job, job);
     assert_eq!(queue.complete(void.lease).await.unwrap_err().kind(), ErrorKind::Conflict);
     queue.complete(again.lease).await.unwrap();
-    assert_eq!(world.keys(), [world.name.clone()]);
+    assert_eq!(world.keys(), [world.name.as_str()]);
 }

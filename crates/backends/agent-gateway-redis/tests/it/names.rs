@@ -5,11 +5,11 @@ use agent_gateway_core::ports::{
     lock::Lock,
     rate::{Quota, RateStore},
 };
-use agent_gateway_testkit::{Service, needs_program, needs_service};
+use agent_gateway_testkit::{Service, needs_private, needs_service};
 
 use super::{
     raw,
-    world::{MINUTE, Server, World},
+    world::{MINUTE, World},
 };
 
 #[tokio::test]
@@ -34,9 +34,8 @@ async fn a_lock_is_one_key_under_the_prefix_and_no_name_is_the_counters() {
 
 #[tokio::test]
 async fn fences_rise_although_the_server_lost_its_data() {
-    needs_program!("redis-server", "names::fences_rise_although_the_server_lost_its_data");
-    let server = Server::start(&[]).await;
-    let world = World::new(server.url(""));
+    let server = needs_private!(Service::Redis, "names::fences_rise_although_the_server_lost_its_data");
+    let world = World::new(server.url());
     let lock = world.redis().await.lock();
     let mut last = None;
     for _ in 0..5 {
@@ -59,7 +58,7 @@ async fn a_rate_limit_is_one_key_until_its_units_are_back() {
     assert!(world.keys().is_empty(), "a look leaves nothing");
     let _ = rates.charge("user:1", 3, &quota).await.unwrap();
     let key = format!("{}:rate:user:1", world.name);
-    assert_eq!(world.keys(), [key.clone()]);
+    assert_eq!(world.keys(), [key.as_str()]);
     let left: u64 = raw::run(&world.url, &["PTTL", &key]);
     assert!((1..=302).contains(&left), "three of ten units come in 300 ms, the key lives {left}");
     // Rubbish under the key counts as nothing used.

@@ -1,12 +1,12 @@
 //! What opening says when something is wrong.
 use agent_gateway_core::{ErrorKind, Retry, capability::Durability, ports::queue::ExecutionQueue};
 use agent_gateway_redis::{Redis, RedisConfig};
-use agent_gateway_testkit::{Service, needs_program, needs_service};
+use agent_gateway_testkit::{Service, needs_private, needs_service};
 use tokio::time::Instant;
 
 use super::{
     raw,
-    world::{PATIENCE, Server, World},
+    world::{PATIENCE, World},
 };
 
 async fn refusal(config: RedisConfig) -> agent_gateway_core::Error {
@@ -18,13 +18,14 @@ async fn refusal(config: RedisConfig) -> agent_gateway_core::Error {
 
 #[tokio::test]
 async fn a_wrong_user_or_password_is_said_and_not_shown() {
-    needs_program!("redis-server", "opening::a_wrong_user_or_password_is_said_and_not_shown");
-    let server = Server::start(&["--requirepass", "s3cret"]).await;
-    let right = World::new(server.url(":s3cret@"));
+    let server = needs_private!(Service::Redis, "opening::a_wrong_user_or_password_is_said_and_not_shown");
+    raw::run::<()>(&server.url(), &["CONFIG", "SET", "requirepass", "s3cret"]);
+    let as_user = |user_info: &str| format!("redis://{user_info}127.0.0.1:{}/0", server.port());
+    let right = World::new(as_user(":s3cret@"));
     raw::run::<()>(&right.url, &["ACL", "SETUSER", "gateway", "on", ">pa:ss@", "~*", "&*", "+@all"]);
     raw::run::<()>(&right.url, &["ACL", "SETUSER", "reader", "on", ">s3cret", "~*", "&*", "+@read"]);
     for user_info in ["", ":wr0ng@", "nobody:wr0ng@", "gateway:s3cret@", "reader:s3cret@"] {
-        let error = refusal(RedisConfig::parse(&server.url(user_info)).unwrap()).await;
+        let error = refusal(RedisConfig::parse(&as_user(user_info)).unwrap()).await;
         assert_eq!(error.kind(), ErrorKind::Misconfigured, "{user_info}: {error:?}");
         assert_eq!(error.operation(), "redis.open");
         let shown = format!("{error:?}");
@@ -33,7 +34,7 @@ async fn a_wrong_user_or_password_is_said_and_not_shown() {
         }
     }
     for user_info in [":s3cret@", "gateway:pa%3Ass%40@"] {
-        let redis = Redis::open(RedisConfig::parse(&server.url(user_info)).unwrap()).await.unwrap();
+        let redis = Redis::open(RedisConfig::parse(&as_user(user_info)).unwrap()).await.unwrap();
         let queue = redis.queue().await.unwrap();
         queue.prepare().await.unwrap();
         for shown in [format!("{queue:?}"), format!("{redis:?}"), format!("{:?}", queue.info())] {
@@ -44,11 +45,11 @@ async fn a_wrong_user_or_password_is_said_and_not_shown() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_unavailable() {
-    needs_program!("redis-server", "opening::a_server_that_is_away_is_unavailable");
-    let mut server = Server::start(&[]).await;
-    server.stop();
+    let mut server = needs_private!(Service::Redis, "opening::a_server_that_is_away_is_unavailable");
+    server.stop().await.unwrap();
     let start = Instant::now();
-    let error = refusal(RedisConfig::parse(&server.url(":s3cret@")).unwrap()).await;
+    let error =
+        refusal(RedisConfig::parse(&format!("redis://:s3cret@127.0.0.1:{}", server.port())).unwrap()).await;
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later(None)), "{error:?}");
     assert!(error.to_string().contains("127.0.0.1") && !format!("{error:?}").contains("s3cret"));
     assert!(start.elapsed() < PATIENCE);

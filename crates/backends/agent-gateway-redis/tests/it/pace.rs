@@ -79,7 +79,7 @@ async fn dropping_in_the_middle_of_taking_counts_no_delivery() {
     for _ in 0..20 {
         queue.enqueue(&job()).await.unwrap();
     }
-    for micros in 0..200 {
+    for micros in 0..100 {
         let taking = queue.lease(ask("w", 20, PATIENCE, MINUTE));
         if let Ok(taken) = timeout(Duration::from_micros(micros * 10), taking).await {
             for leased in taken.unwrap() {

@@ -39,3 +39,14 @@ pub(super) fn forget(url: &str, name: &str) {
         }
     }
 }
+
+/// Sends a private server a signal: `-STOP` makes it hang until `-CONT`.
+pub(super) fn signal(pid: &str, signal: &str) {
+    assert!(std::process::Command::new("kill").args([signal, pid]).status().unwrap().success());
+}
+
+/// The process of a server.
+pub(super) fn pid(url: &str) -> String {
+    let about: String = run(url, &["INFO", "server"]);
+    about.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap().to_owned()
+}

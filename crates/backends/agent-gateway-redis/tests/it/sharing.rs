@@ -102,7 +102,7 @@ async fn five_thousand_jobs_come_once_each_and_leave_nothing() {
     assert_eq!(came.into_iter().collect::<HashSet<_>>(), sent);
     assert_eq!(producer.depth().await.unwrap(), Depth::default());
     // The empty stream with its group is all there is.
-    assert_eq!(world.keys(), [world.name.clone()]);
+    assert_eq!(world.keys(), [world.name.as_str()]);
     assert_eq!(raw::run::<u64>(&world.url, &["XLEN", &world.name]), 0);
 }
 

@@ -63,7 +63,7 @@ async fn a_job_that_another_program_added_is_done_like_any_other() {
     let leased = came.unwrap().pop().unwrap();
     assert_eq!(leased.job, theirs);
     queue.complete(leased.lease).await.unwrap();
-    assert_eq!(world.keys(), [world.name.clone()]);
+    assert_eq!(world.keys(), [world.name.as_str()]);
 }
 
 #[tokio::test]

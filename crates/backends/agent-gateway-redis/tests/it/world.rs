@@ -1,9 +1,5 @@
-//! Names of its own for each test, and servers of its own for those that stop one.
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+//! Names of its own for each test.
+use std::time::Duration;
 
 use agent_gateway_core::{
     Timestamp,
@@ -11,7 +7,6 @@ use agent_gateway_core::{
     ports::queue::{ExecutionQueue, Job, LeaseRequest, Leased},
 };
 use agent_gateway_redis::{Redis, RedisConfig, RedisQueue};
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::raw;
@@ -63,68 +58,6 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         raw::forget(&self.url, &self.name);
-    }
-}
-
-/// A server that nobody else uses, gone with it.
-#[derive(Debug)]
-pub(super) struct Server {
-    port: u16,
-    directory: TempDir,
-    settings: Vec<&'static str>,
-    process: Option<Child>,
-}
-
-impl Server {
-    pub(super) async fn start(settings: &[&'static str]) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let directory = tempfile::tempdir().unwrap();
-        let mut server = Self { port, directory, settings: settings.to_vec(), process: None };
-        server.go().await;
-        server
-    }
-
-    pub(super) fn url(&self, user_info: &str) -> String {
-        format!("redis://{user_info}127.0.0.1:{}/0", self.port)
-    }
-
-    /// Starts it again after [`stop`](Self::stop).
-    pub(super) async fn go(&mut self) {
-        let process = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .arg("--dir")
-            .arg(self.directory.path())
-            .args(&self.settings)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.process = Some(process);
-        let start = Instant::now();
-        while !raw::answers(&self.url("")) {
-            assert!(start.elapsed() < PATIENCE, "the server does not start");
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Asks it to end, as an operator would, and waits for that.
-    pub(super) fn stop(&mut self) {
-        self.signal("-TERM");
-        if let Some(mut process) = self.process.take() {
-            process.wait().unwrap();
-        }
-    }
-
-    /// Sends it a signal: `-STOP` makes it hang until `-CONT`.
-    pub(super) fn signal(&self, signal: &str) {
-        if let Some(process) = &self.process {
-            Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
