@@ -19,7 +19,7 @@ const WRITERS: usize = 2;
 /// How long the server may take to say that it is there.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Persistence in PostgreSQL.
+/// Persistence in PostgreSQL, from release 13 on.
 ///
 /// Writes that wait at the same time share one transaction, and each is answered after its commit. Two connections beside
 /// the pool write, opened with the first write; reads take their connections from the pool. A backend that is dropped

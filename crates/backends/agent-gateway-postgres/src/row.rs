@@ -1,6 +1,4 @@
 //! Values in and rows out, in PostgreSQL's binary form. <https://www.postgresql.org/docs/current/protocol-overview.html>
-use std::borrow::Cow;
-
 use agent_gateway_core::{Error, Result, Timestamp};
 use agent_gateway_sql::{Columns, Kind, Value};
 use sqlx::{
@@ -197,23 +195,15 @@ fn element(kind: Kind) -> u32 {
 }
 
 fn write(value: &Value, buffer: &mut PgArgumentBuffer) -> std::result::Result<IsNull, BoxDynError> {
-    let bytes: Cow<'_, [u8]> = match value {
+    match value {
         Value::Null => return Ok(IsNull::Yes),
-        Value::Int(number) => number.to_be_bytes().to_vec().into(),
-        Value::Float(number) => number.to_be_bytes().to_vec().into(),
-        Value::Flag(flag) => vec![u8::from(*flag)].into(),
-        Value::Text(text) => as_bytes(store_text(text)),
-        Value::Json(text) => as_bytes(store_json(text)),
-        Value::Time(at) => (at.as_microsecond() - EPOCH).to_be_bytes().to_vec().into(),
+        Value::Int(number) => buffer.extend_from_slice(&number.to_be_bytes()),
+        Value::Float(number) => buffer.extend_from_slice(&number.to_be_bytes()),
+        Value::Flag(flag) => buffer.push(u8::from(*flag)),
+        Value::Text(text) => buffer.extend_from_slice(store_text(text).as_bytes()),
+        Value::Json(text) => buffer.extend_from_slice(store_json(text).as_bytes()),
+        Value::Time(at) => buffer.extend_from_slice(&(at.as_microsecond() - EPOCH).to_be_bytes()),
         other => return Err(format!("PostgreSQL has no such value: {other:?}").into()),
-    };
-    buffer.extend_from_slice(&bytes);
-    Ok(IsNull::No)
-}
-
-fn as_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
+    Ok(IsNull::No)
 }

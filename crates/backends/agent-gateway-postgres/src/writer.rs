@@ -15,13 +15,16 @@ use crate::{
 
 const OPERATION: &str = "postgres.write";
 
+/// A transaction, with what it takes to find out what became of it, and its settings, which end with it: a pooler may give
+/// the session to others.
+///
 /// What every statement here needs is found by a key, also in a table that was empty when the statement was planned: a plan
 /// is made once and must not read whole tables later. A writer that hangs gives its locks up.
-const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
-                        SET lock_timeout = '5s'; SET statement_timeout = '20s'; \
-                        SET idle_in_transaction_session_timeout = '30s'";
-/// A transaction, with what it takes to find out what became of it.
-const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::text, pg_postmaster_start_time()::text";
+const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::text, pg_postmaster_start_time()::text, \
+                     set_config('plan_cache_mode', 'force_generic_plan', true), \
+                     set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), \
+                     set_config('lock_timeout', '5s', true), set_config('statement_timeout', '20s', true), \
+                     set_config('idle_in_transaction_session_timeout', '30s', true)";
 /// How long anything may take before the connection counts as lost.
 const TIMEOUT: Duration = Duration::from_secs(25);
 /// How often the server is asked for the end of a transaction that it still sees running, and the pause between.
@@ -53,14 +56,9 @@ impl PostgresDriver {
     async fn connection(&mut self) -> Result<&mut PgConnection, Failure> {
         let open = match self.connection.take() {
             Some(open) => open,
-            None => {
-                let everything = |error| Failure { reach: Reach::Everything, error };
-                let mut open = connect::single(OPERATION, self.member.config()).await.map_err(everything)?;
-                within(sqlx::raw_sql(SETTINGS).execute(&mut open))
-                    .await
-                    .map_err(|error| everything(convert(OPERATION, error)))?;
-                open
-            }
+            None => connect::single(OPERATION, self.member.config())
+                .await
+                .map_err(|error| Failure { reach: Reach::Everything, error })?,
         };
         Ok(self.connection.insert(open))
     }
@@ -82,11 +80,12 @@ impl PostgresDriver {
         outcome.map_err(|error| self.failed(error))
     }
 
-    /// What a failure means. A connection that is lost, or on which the server knows a statement differently from us, is
-    /// not used again.
+    /// What a failure means. A connection that is lost, that leads to a standby, or whose server knows something differently
+    /// from us is not used again.
     fn failed(&mut self, error: sqlx::Error) -> Failure {
         let reach = reach(&error);
-        if cause(&error) == Cause::Lost || cause(&error) == Cause::ReadOnly || is_stale(&error) {
+        let spoken = error.as_database_error().is_some() || is_of_values(&error);
+        if !spoken || matches!(cause(&error), Cause::Lost | Cause::ReadOnly) || is_stale(&error) {
             self.connection = None;
         }
         Failure { reach, error: convert(OPERATION, error) }
@@ -138,15 +137,7 @@ fn reach(error: &sqlx::Error) -> Reach {
         // A row that somebody keeps locked is in the way of one command.
         _ if is(error, &["55P03"]) => Reach::Command,
         _ if is_stale(error) || is_overtaken(error) => Reach::Passing,
-        Cause::Other
-            if error.as_database_error().is_some()
-                || matches!(
-                    error,
-                    sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
-                ) =>
-        {
-            Reach::Command
-        }
+        Cause::Other if error.as_database_error().is_some() || is_of_values(error) => Reach::Command,
         _ => Reach::Everything,
     }
 }
@@ -157,9 +148,15 @@ fn is_overtaken(error: &sqlx::Error) -> bool {
     is(error, &["23505", "23503"])
 }
 
-/// Whether the server has forgotten a prepared statement, or its table has changed since.
+/// Whether the server has forgotten a prepared statement, its table has changed since, or it ended the transaction because
+/// this process slept.
 fn is_stale(error: &sqlx::Error) -> bool {
-    is(error, &["26000", "0A000"])
+    is(error, &["26000", "0A000", "25P03"])
+}
+
+/// Whether a value cannot be sent or read.
+fn is_of_values(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
 }
 
 fn is(error: &sqlx::Error, codes: &[&str]) -> bool {
