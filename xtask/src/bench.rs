@@ -2,20 +2,22 @@
 //!
 //! All on loopback: a model server without delay, the bare handler, and the release gateway with API-key
 //! authentication and SQLite on. Each is driven in turn, round by round, so that a machine that slows down
-//! slows both; every figure is the median of the rounds. There are two parts, whole answers and streamed chats.
+//! slows both; every figure is the median of the rounds. There are three parts: whole answers, streamed chats, and
+//! detached runs, which are measured on every queue whose server is there.
 
 mod files;
 mod fixture;
 mod load;
 mod machine;
 mod model;
+mod queues;
 mod report;
 mod requests;
 mod server;
 mod streams;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ use anyhow::{Result, bail, ensure};
 use xshell::cmd;
 
 use crate::project::Project;
+use crate::services::{self, Found};
+use crate::suite;
 use fixture::Fixture;
 use report::Report;
 
@@ -46,9 +50,21 @@ pub(crate) struct Args {
     /// Seconds after the end of these streams at which memory is read again.
     #[arg(long, default_value_t = 60)]
     settle: u64,
+    /// Detached runs of one measurement.
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=9000))]
+    runs: u32,
+    /// Runs that a process with workers works on at once.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
+    /// Detached runs per second while it is measured how soon they are picked up.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    run_rate: u32,
     /// Run one part alone.
     #[arg(long, value_enum)]
     only: Option<Only>,
+    /// The same as `--only queues`.
+    #[arg(long, conflicts_with = "only")]
+    queues: bool,
     /// Print JSON, every round included.
     #[arg(long)]
     json: bool,
@@ -69,6 +85,15 @@ enum Only {
     Requests,
     /// Streamed chats.
     Streams,
+    /// Detached runs.
+    Queues,
+}
+
+impl Args {
+    fn asks_for(&self, part: Only) -> bool {
+        let only = if self.queues { Some(Only::Queues) } else { self.only };
+        only.is_none_or(|only| only == part)
+    }
 }
 
 /// Where the built binaries are.
@@ -86,19 +111,25 @@ struct Bench<'a> {
 
 pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "bench reads /proc, so it runs on Linux only");
-    if args.only != Some(Only::Requests) {
-        // Before minutes are spent on what comes first.
+    // Before minutes are spent on what comes first.
+    if args.asks_for(Only::Streams) {
         files::allow(args.streams)?;
     }
+    let found = if args.asks_for(Only::Queues) { servers(project)? } else { Vec::new() };
     let binaries = build(project, args)?;
     let fixture = Fixture::create(project.target().as_std_path())?;
     let bench = Bench { args, binaries: &binaries, fixture: &fixture };
     let mut parts = Vec::new();
-    if args.only != Some(Only::Streams) {
+    if args.asks_for(Only::Requests) {
         parts.push(requests::run(&bench)?);
     }
-    if args.only != Some(Only::Requests) {
+    if args.asks_for(Only::Streams) {
         parts.push(streams::run(&bench)?);
+    }
+    if args.asks_for(Only::Queues) && args.self_check {
+        progress("skipped: the bare handler has no queues");
+    } else if args.asks_for(Only::Queues) {
+        parts.push(queues::run(&bench, &found)?);
     }
     let report = Report { parts };
     if args.json {
@@ -111,6 +142,19 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
         bail!("missed: {}", missed.join(", "));
     }
     Ok(())
+}
+
+/// The servers of queues and stores that are there. One that is required and missing is an error.
+fn servers(project: &Project) -> Result<Vec<Found>> {
+    let found = services::look(project.target().as_std_path())?;
+    let required = suite::required(&project.sh);
+    for found in &found {
+        let word = found.service.word();
+        if let Some(why) = found.missing().filter(|_| required.iter().any(|name| name == word)) {
+            bail!("AGW_REQUIRE asks for {word}, but there is none: {why}");
+        }
+    }
+    Ok(found)
 }
 
 fn build(project: &Project, args: &Args) -> Result<Binaries> {
@@ -148,11 +192,17 @@ impl Bench<'_> {
             return Ok(self.bare_command(model));
         }
         self.fixture.forget_database()?;
+        let mut command = self.serve_command(&self.fixture.workspace(), model);
+        command.args(["--host", "127.0.0.1"]);
+        Ok(command)
+    }
+
+    fn serve_command(&self, workspace: &Path, model: u16) -> Command {
         let mut command = Command::new(&self.binaries.gateway);
-        command.arg("serve").arg("--workspace").arg(self.fixture.workspace()).args(["--host", "127.0.0.1"]);
+        command.arg("serve").arg("--workspace").arg(workspace);
         command.env("OPENAI_BASE_URL", format!("http://127.0.0.1:{model}/v1")).env("OPENAI_API_KEY", "bench");
         command.env_remove("OPENAI_API_BASE");
-        Ok(command)
+        command
     }
 
     /// The figures are worth nothing if the gateway lets everybody in. Answers the size of its database, for

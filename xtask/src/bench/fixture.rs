@@ -21,11 +21,7 @@ impl Fixture {
     /// a disk as it would in service.
     pub(super) fn create(target: &Path) -> Result<Self> {
         let fixture = Self { folder: target.join(format!("bench-{}", std::process::id())) };
-        for agent in 0..AGENTS {
-            let folder = fixture.workspace().join(format!("agents/agent-{agent:03}"));
-            fs::create_dir_all(&folder)?;
-            fs::write(folder.join("AGENT.md"), agent_file(agent))?;
-        }
+        write_agents(&fixture.workspace())?;
         fs::create_dir_all(fixture.database_folder())?;
         fs::write(fixture.workspace().join("gateway.yaml"), fixture.configuration())?;
         Ok(fixture)
@@ -42,6 +38,11 @@ impl Fixture {
 
     fn database_folder(&self) -> PathBuf {
         self.folder.join("database")
+    }
+
+    /// The file that SQLite has.
+    pub(super) fn database(&self) -> PathBuf {
+        self.database_folder().join("bench.db")
     }
 
     /// Each start finds no database, so that its time includes the migrations.
@@ -61,13 +62,13 @@ auth:
       scopes: ["*"]
 persistence:
   backend: sqlite
-  url: "sqlite:{}/bench.db"
+  url: "sqlite:{}"
 telemetry:
   exporter: none
 guardrails:
   timeout_ms: 300000
 "#,
-            self.database_folder().display()
+            self.database().display()
         )
     }
 
@@ -108,6 +109,15 @@ impl Drop for Fixture {
         // What remains is in the target folder, which is there to be deleted.
         drop(fs::remove_dir_all(&self.folder));
     }
+}
+
+pub(super) fn write_agents(workspace: &Path) -> Result<()> {
+    for agent in 0..AGENTS {
+        let folder = workspace.join(format!("agents/agent-{agent:03}"));
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("AGENT.md"), agent_file(agent))?;
+    }
+    Ok(())
 }
 
 fn agent_file(agent: usize) -> String {

@@ -49,7 +49,7 @@ impl Driver<'_> {
     }
 
     fn command(&self, port: u16) -> Command {
-        let mut command = asking(self.bench, "load", port, "invoke", BODY);
+        let mut command = asking(self.bench, "load", port, "agent-000/invoke", BODY);
         command.args(["--json", "--expect", EXPECT]);
         command.args(["--connections", &self.connections.to_string()]);
         command.args(["--seconds", &self.seconds.to_string()]);
@@ -72,10 +72,10 @@ impl Sample {
     }
 }
 
-/// A load generator that asks the first agent.
-pub(super) fn asking(bench: &Path, how: &str, port: u16, route: &str, body: &str) -> Command {
+/// A load generator that asks `path`, which begins with an agent.
+pub(super) fn asking(bench: &Path, how: &str, port: u16, path: &str, body: &str) -> Command {
     let mut command = Command::new(bench);
-    command.args([how, "--url", &format!("http://127.0.0.1:{port}/v1/agents/agent-000/{route}")]);
+    command.args([how, "--url", &format!("http://127.0.0.1:{port}/v1/agents/{path}")]);
     command.args(["--body", body, "--header", &format!("authorization: Bearer {KEY}")]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
@@ -119,8 +119,13 @@ impl Drive {
         if count < 1.0 {
             bail!("not one of the {what} was answered");
         }
-        Ok(float(self.cpu_ticks) / ticks_per_second() * 1e6 / count)
+        Ok(cpu_us(self.cpu_ticks) / count)
     }
+}
+
+/// Processor time in microseconds.
+pub(super) fn cpu_us(ticks: u64) -> f64 {
+    float(ticks) / ticks_per_second() * 1e6
 }
 
 /// What a load generator prints when it has come to its end.

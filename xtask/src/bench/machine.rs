@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::server::{Server, ticks};
+use super::server::{Process, ticks};
 
 /// Clock ticks of all processors since the machine started, and those that went to this bench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Usage {
 
 impl Usage {
     /// Ours are this process with the load generators it has waited for, and the servers.
-    pub(super) fn now<'a>(servers: impl IntoIterator<Item = &'a Server>) -> Result<Self> {
+    pub(super) fn now<'a>(servers: impl IntoIterator<Item = &'a Process>) -> Result<Self> {
         let (total, busy) = parse_machine(&fs::read_to_string("/proc/stat")?).context("/proc/stat")?;
         let mut ours = ticks(&fs::read_to_string("/proc/self/stat")?, 4).context("/proc/self/stat")?;
         for server in servers {

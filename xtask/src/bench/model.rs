@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::server::{Server, exchange, free_port};
 
-/// What the model plays for streamed calls.
+/// What the model plays. Deltas are for streamed calls alone.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Play {
     /// All 20 deltas at once.
@@ -17,6 +17,8 @@ pub(super) enum Play {
     FirstAlone,
     /// Nothing, until something else is played.
     Silence,
+    /// A call of the tool `look`, then "pong"; streamed or not.
+    CallFirst,
 }
 
 impl Play {
@@ -24,6 +26,7 @@ impl Play {
         match self {
             Self::AtOnce => r#"{"says":"deltas"}"#,
             Self::FirstAlone => r#"{"says":"deltas","pauses_ms":[0,2,0]}"#,
+            Self::CallFirst => r#"{"says":"call_first"}"#,
             Self::Silence => r#"{"says":"deltas","gate":"closed"}"#,
         }
     }

@@ -13,6 +13,8 @@ pub(super) struct Part {
     /// The share of the machine that other processes took.
     pub(super) others: f64,
     pub(super) rows: Vec<Row>,
+    /// What could not be measured, and why.
+    pub(super) skipped: Vec<String>,
     /// Every round.
     pub(super) rounds: Value,
 }
@@ -27,7 +29,14 @@ impl Report {
         let part = |part: &Part| {
             let percent = part.others * 100.0;
             let setting = &part.setting;
-            format!("{setting}; others took {percent:.0} % of the machine meanwhile\n\n{}", table(&part.rows))
+            let mut text = format!(
+                "{setting}; others took {percent:.0} % of the machine meanwhile\n\n{}",
+                table(&part.rows)
+            );
+            for line in &part.skipped {
+                text.push_str(&format!("\nskipped: {line}"));
+            }
+            text
         };
         self.parts.iter().map(part).collect::<Vec<_>>().join("\n")
     }
@@ -39,6 +48,7 @@ impl Report {
                 "setting": part.setting,
                 "others_share": part.others,
                 "rows": part.rows.iter().map(Row::json).collect::<Vec<_>>(),
+                "skipped": part.skipped,
                 "rounds": part.rounds,
             })
         };

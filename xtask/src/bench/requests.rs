@@ -105,7 +105,7 @@ fn measure(bench: &Bench<'_>, model: &Server, bare: Started, gateway: Started) -
     for server in &servers {
         warm_up.drive(server)?;
     }
-    let before = Usage::now(servers.iter().chain([model]))?;
+    let before = Usage::now(servers.iter().chain([model]).map(Server::process))?;
     for round in 1..=args.rounds {
         for (side, server) in sides.iter_mut().zip(&servers) {
             side.saturated.push(told(round, args.rounds, side.name, "saturated", saturate.drive(server)?));
@@ -114,7 +114,7 @@ fn measure(bench: &Bench<'_>, model: &Server, bare: Started, gateway: Started) -
             side.steady.push(told(round, args.rounds, side.name, "steady", steady.drive(server)?));
         }
     }
-    let others = Usage::now(servers.iter().chain([model]))?.of_others_since(&before);
+    let others = Usage::now(servers.iter().chain([model]).map(Server::process))?.of_others_since(&before);
     progress("waiting for memory to settle");
     sleep(Duration::from_secs(3));
     for (side, server) in sides.iter_mut().zip(&servers) {
@@ -129,7 +129,7 @@ fn measure(bench: &Bench<'_>, model: &Server, bare: Started, gateway: Started) -
         args.rate
     );
     let rounds = json!(sides.iter().map(Side::json).collect::<Vec<_>>());
-    Ok(Part { name: "requests", setting, others, rows: rows(&sides, args.rate), rounds })
+    Ok(Part { name: "requests", setting, others, rows: rows(&sides, args.rate), skipped: Vec::new(), rounds })
 }
 
 fn told(round: u32, rounds: u32, name: &str, kind: &str, sample: Sample) -> Sample {
@@ -183,7 +183,16 @@ mod tests {
     fn report(gateway: Side) -> Report {
         let rows = rows(&[side("bare", 1000.0, 50.0, 10_240, 5), gateway], 200);
         let setting = "a test".into();
-        Report { parts: vec![Part { name: "requests", setting, others: 0.0, rows, rounds: Value::Null }] }
+        Report {
+            parts: vec![Part {
+                name: "requests",
+                setting,
+                others: 0.0,
+                rows,
+                skipped: Vec::new(),
+                rounds: Value::Null,
+            }],
+        }
     }
 
     #[test]

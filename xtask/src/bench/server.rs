@@ -13,54 +13,83 @@ use anyhow::{Context, Result, bail};
 const START_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(1);
 
+/// A child that is watched from outside.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct Process {
     name: &'static str,
     child: Child,
-    port: u16,
     log: PathBuf,
+}
+
+/// One that listens.
+#[derive(Debug)]
+pub(super) struct Server {
+    process: Process,
+    port: u16,
     ready_in: Duration,
 }
 
 impl Server {
     /// Spawns the command with `--port`, and returns at the first 200 on `/healthz`.
     pub(super) fn start(name: &'static str, command: &mut Command, port: u16, logs: &Path) -> Result<Self> {
-        let log = logs.join(format!("{name}.log"));
-        let output = File::create(&log)?;
         command.args(["--port", &port.to_string()]);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        isolate(command);
         let begun = Instant::now();
-        let child = command.spawn().with_context(|| format!("starting {:?}", command.get_program()))?;
-        let mut server = Self { name, child, port, log, ready_in: Duration::ZERO };
+        let mut process = Process::start(name, command, logs)?;
         while get_status(port, "/healthz") != Some(200) {
-            if let Some(status) = server.child.try_wait()? {
-                bail!("{name} ended with {status} instead of serving:\n{}", tail(&server.log));
+            if let Some(status) = process.child.try_wait()? {
+                bail!("{name} ended with {status} instead of serving:\n{}", tail(&process.log));
             }
             if begun.elapsed() > START_LIMIT {
-                bail!("{name} was not ready within {} s:\n{}", START_LIMIT.as_secs(), tail(&server.log));
+                bail!("{name} was not ready within {} s:\n{}", START_LIMIT.as_secs(), tail(&process.log));
             }
             sleep(POLL);
         }
-        server.ready_in = begun.elapsed();
-        Ok(server)
+        Ok(Self { process, port, ready_in: begun.elapsed() })
+    }
+
+    pub(super) fn process(&self) -> &Process {
+        &self.process
     }
 
     pub(super) fn name(&self) -> &'static str {
-        self.name
+        self.process.name
     }
 
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The end of its log, for the message of a failure.
     pub(super) fn last_words(&self) -> String {
-        format!("{} said last:\n{}", self.name, tail(&self.log))
+        self.process.last_words()
     }
 
     pub(super) fn ready_in(&self) -> Duration {
         self.ready_in
+    }
+
+    pub(super) fn rss_kib(&self) -> Result<u64> {
+        self.process.rss_kib()
+    }
+
+    pub(super) fn cpu_ticks(&self) -> Result<u64> {
+        self.process.cpu_ticks()
+    }
+}
+
+impl Process {
+    /// Spawns the command, and waits for nothing.
+    pub(super) fn start(name: &'static str, command: &mut Command, logs: &Path) -> Result<Self> {
+        let log = logs.join(format!("{name}.log"));
+        let output = File::create(&log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        isolate(command);
+        let child = command.spawn().with_context(|| format!("starting {:?}", command.get_program()))?;
+        Ok(Self { name, child, log })
+    }
+
+    /// The end of its log, for the message of a failure.
+    pub(super) fn last_words(&self) -> String {
+        format!("{} said last:\n{}", self.name, tail(&self.log))
     }
 
     /// Resident memory now.
@@ -81,7 +110,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         // Nothing can be done about a child that is already gone.
         drop(self.child.kill());

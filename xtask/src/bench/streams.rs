@@ -55,7 +55,7 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Part> {
     let told = rounds.iter().map(|[bare, gateway]| json!({ "bare": bare.json(), "gateway": gateway.json() }));
     let told = Value::Array(told.collect());
     let rows = rows(&rounds, args.streams, args.settle);
-    Ok(Part { name: "streams", setting, others, rows, rounds: told })
+    Ok(Part { name: "streams", setting, others, rows, skipped: Vec::new(), rounds: told })
 }
 
 /// One round, and the share of the machine that others took while it was driven.
@@ -96,7 +96,7 @@ fn round(bench: &Bench<'_>, model: &Model, number: u32) -> Result<(Round, f64)> 
         tell(server, format!("{} s after: {} KiB", args.settle, server.rss_kib()?));
     }
 
-    let before = Usage::now([&bare, &gateway, model.server()])?;
+    let before = Usage::now([&bare, &gateway, model.server()].map(Server::process))?;
     let drive = |driver: &StreamDriver<'_>, server: &Server| -> Result<Sample> {
         let sample = driver.drive(server)?;
         tell(server, sample.text(driver.connections));
@@ -105,7 +105,7 @@ fn round(bench: &Bench<'_>, model: &Model, number: u32) -> Result<(Round, f64)> 
     let saturated = [drive(&saturate, &bare)?, drive(&saturate, &gateway)?];
     model.play(Play::FirstAlone)?;
     let singles = [drive(&single, &bare)?, drive(&single, &gateway)?];
-    let others = Usage::now([&bare, &gateway, model.server()])?.of_others_since(&before);
+    let others = Usage::now([&bare, &gateway, model.server()].map(Server::process))?.of_others_since(&before);
     bench.check_database(empty)?;
     let side = |at: usize| -> Result<Side> {
         let (held, after_kib) = settled.get(at).context("two servers")?;

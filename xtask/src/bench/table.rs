@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 pub(super) enum Target {
     RatioAtLeast(f64),
     RatioAtMost(f64),
+    AtLeast(f64),
     AtMost(f64),
 }
 
@@ -34,6 +35,7 @@ impl Row {
             Target::RatioAtMost(limit) => {
                 (format!("ratio ≤ {limit}"), self.ratio().is_some_and(|ratio| ratio <= limit))
             }
+            Target::AtLeast(limit) => (format!("≥ {limit}"), self.gateway >= limit),
             Target::AtMost(limit) => (format!("≤ {limit}"), self.gateway <= limit),
         })
     }

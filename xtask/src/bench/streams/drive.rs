@@ -43,7 +43,7 @@ pub(super) struct Sample {
 impl StreamDriver<'_> {
     /// Drives the server; a single stream that is not whole makes the figures worthless, so it is an error.
     pub(super) fn drive(&self, server: &Server) -> Result<Sample> {
-        let mut command = asking(self.bench, "streams", server.port(), "chat", BODY);
+        let mut command = asking(self.bench, "streams", server.port(), "agent-000/chat", BODY);
         command.arg("--json");
         command.args(["--connections", &self.connections.to_string()]);
         command.args(["--seconds", &self.seconds.to_string()]);
@@ -101,7 +101,7 @@ pub(super) fn hold(bench: &Bench<'_>, model: &Model, server: &Server, opened: Op
     let streams = bench.args.streams;
     let idle_kib = server.rss_kib()?;
     model.play(Play::Silence)?;
-    let mut command = asking(&bench.binaries.bench, "hold", server.port(), "chat", BODY);
+    let mut command = asking(&bench.binaries.bench, "hold", server.port(), "agent-000/chat", BODY);
     command.args(["--streams", &streams.to_string()]);
     command.args(["--opened", if matches!(opened, Opened::Head) { "head" } else { "session" }]);
     let mut holder = Holder(command.spawn().context("starting what holds the streams")?);
