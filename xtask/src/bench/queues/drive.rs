@@ -86,6 +86,8 @@ struct Gateway {
     worker: Option<Process>,
 }
 
+/// How much is asked for.
+#[derive(Debug, Clone, Copy)]
 enum Extent {
     Runs(u32),
     Rate(u32),
