@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const PAGE: usize = 500;
 
 #[derive(Debug, clap::Args)]
+// The arguments within are called the same.
+#[group(id = "detached")]
 pub(crate) struct Args {
     #[command(flatten)]
     load: load::Args,

@@ -53,6 +53,21 @@ async fn a_rate_is_kept_and_not_exceeded() {
 }
 
 #[tokio::test]
+async fn a_number_of_requests_is_shared_by_the_connections() {
+    let mut tasks = JoinSet::new();
+    let (_, port) = servers(&mut tasks).await;
+    let url = format!("http://127.0.0.1:{port}/v1/agents/a/invoke");
+    let with = |more: [&str; 2]| {
+        let fixed = ["load", "--url", &url, "--body", r#"{"message":"ping"}"#, "--requests", "37"];
+        Cli::try_parse_from(fixed.into_iter().chain(more)).unwrap().args
+    };
+    let report = run(&with(["--connections", "8"])).await.unwrap();
+    assert_eq!((report.requests, report.errors), (37, 0), "{report:?}");
+    let report = run(&with(["--status", "202"])).await.unwrap();
+    assert_eq!((report.requests, report.errors), (37, 37), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_status_and_a_wrong_body_are_errors() {
     let mut tasks = JoinSet::new();
     let (model, bare) = servers(&mut tasks).await;

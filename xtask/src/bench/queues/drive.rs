@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::setup::{Layout, Setup, Store};
-use super::world::World;
+use super::world::{World, Written};
 use crate::bench::Bench;
 use crate::bench::load::{asking, cpu_us};
 use crate::bench::server::{Process, Server, free_port};
@@ -62,15 +62,7 @@ fn saturated_and_steady(bench: &Bench<'_>, world: &World<'_>, setup: Setup) -> R
     let before = world.written(setup.store)?;
     gateway.ask(bench, "agent-001", Extent::Runs(WARM_UP))?;
     let saturated = gateway.ask(bench, "agent-000", Extent::Runs(args.runs))?;
-    // Postgres counts what clients did once they are gone; SQLite's counter goes with them.
-    let after = match setup.store {
-        Store::Sqlite => world.written(setup.store)?,
-        Store::Postgres => {
-            drop(gateway);
-            world.settle(setup.store)?;
-            world.written(setup.store)?
-        }
-    };
+    let after = gateway.end(world, setup.store)?;
     let runs = f64::from(WARM_UP + args.runs);
     let for_each = |before: u64, after: u64| float(after.saturating_sub(before)) / runs;
 
@@ -94,6 +86,8 @@ struct Gateway {
     worker: Option<Process>,
 }
 
+/// How much is asked for.
+#[derive(Debug, Clone, Copy)]
 enum Extent {
     Runs(u32),
     Rate(u32),
@@ -134,6 +128,19 @@ impl Gateway {
         Ok(Self { server, worker })
     }
 
+    /// Ends the processes, and answers what they have written. SQLite's counter goes with them; Postgres counts what clients
+    /// did once they are gone.
+    fn end(self, world: &World<'_>, store: Store) -> Result<Written> {
+        match store {
+            Store::Sqlite => world.written(store),
+            Store::Postgres => {
+                drop(self);
+                world.settle()?;
+                world.written(store)
+            }
+        }
+    }
+
     fn processes(&self) -> impl Iterator<Item = &Process> {
         [self.server.process()].into_iter().chain(&self.worker)
     }
@@ -147,6 +154,8 @@ impl Gateway {
         let path = format!("{agent}/invoke");
         let mut command = asking(&bench.binaries.bench, "detached", self.server.port(), &path, BODY);
         command.args(["--status", "202", "--result", RESULT]);
+        // Its trace is no help, and would hide what the gateway said.
+        command.env("RUST_BACKTRACE", "0");
         match extent {
             Extent::Runs(runs) => {
                 command.args(["--requests", &runs.to_string()]);

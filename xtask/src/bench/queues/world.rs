@@ -206,12 +206,12 @@ impl<'a> World<'a> {
     }
 
     /// Until Postgres has counted what the gateway did. A client that is gone was counted.
-    pub(super) fn settle(&self, store: Store) -> Result<()> {
+    pub(super) fn settle(&self) -> Result<()> {
         let limit = Instant::now() + COUNTED;
         let clients = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = '{NAME}' AND backend_type = 'client backend'"
         );
-        while store == Store::Postgres && self.psql(&[&clients])?.trim() != "0" {
+        while self.psql(&[&clients])?.trim() != "0" {
             ensure!(Instant::now() < limit, "clients of Postgres are left though the gateway is gone");
             sleep(Duration::from_millis(50));
         }
