@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod faults;
 mod features;
 mod layers;
 mod matrix;
@@ -38,6 +39,8 @@ enum Command {
     TestMatrix(matrix::Args),
     /// Find or start the servers that tests of backends need, and end what was started.
     Services(services::Args),
+    /// Kill, freeze and restart the parts of a cluster, and print what became of its runs.
+    Faults(faults::Args),
     /// Check who imports whom, and what every manifest must say.
     CheckLayers,
     /// Compile every package with each feature alone, with none and with all.
@@ -68,6 +71,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Test(args) => suite::run(&project, args),
         Command::TestMatrix(args) => matrix::run(&project, args),
         Command::Services(args) => services::run(&project, args),
+        Command::Faults(args) => faults::run(&project, args),
         Command::CheckLayers => layers::run(&project),
         Command::CheckFeatures => features::run(&project),
         Command::Tidy => tidy::run(&project),

@@ -20,6 +20,8 @@ mod crash;
 mod exposure;
 #[path = "it/failing_models.rs"]
 mod failing_models;
+#[path = "it/full_disk.rs"]
+mod full_disk;
 #[path = "it/process.rs"]
 mod process;
 #[path = "it/prompt.rs"]

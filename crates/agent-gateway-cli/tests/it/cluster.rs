@@ -334,11 +334,7 @@ impl Tally {
         let Self { accepted, completed, failed, lost, doubled, repeated, .. } = self;
         let row =
             format!("| {fault} | {accepted} | {completed} | {failed} | {lost} | {doubled} | {repeated} |");
-        eprintln!("fault: {row}");
-        if let Some(path) = std::env::var_os("AGW_FAULT_TABLE") {
-            let mut table = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-            writeln!(table, "{row}").unwrap();
-        }
+        tell(&row);
         assert_eq!((self.lost, self.doubled, self.unfinished), (0, 0, 0), "{fault}: {self:?}");
         self
     }
@@ -347,6 +343,15 @@ impl Tally {
     pub(crate) fn is_whole(&self) -> &Self {
         assert!(self.failed == 0 && self.completed >= self.accepted, "{self:?}");
         self
+    }
+}
+
+/// Adds a row to the table of faults.
+pub(crate) fn tell(row: &str) {
+    eprintln!("fault: {row}");
+    if let Some(path) = std::env::var_os("AGW_FAULT_TABLE") {
+        let mut table = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(table, "{row}").unwrap();
     }
 }
 
