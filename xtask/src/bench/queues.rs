@@ -46,11 +46,11 @@ pub(super) fn run(bench: &Bench<'_>, found: &[Found]) -> Result<Part> {
     for number in 1..=args.rounds {
         for setup in &setups {
             let tell = |words: &str| progress(&format!("round {number}/{} {words}", args.rounds));
-            let bare = rounds.bare.entry(setup.queue).or_default();
-            if setup.queue != Queue::Memory && bare.len() < number as usize {
+            let measured = rounds.bare.get(&setup.queue).map_or(0, Vec::len);
+            if setup.queue != Queue::Memory && measured < number as usize {
                 let jobs = world.bare(setup.queue)?;
                 tell(&format!("{} bare: {jobs:.0} jobs/s", setup.queue.word()));
-                bare.push(jobs);
+                rounds.bare.entry(setup.queue).or_default().push(jobs);
             }
             let sample = sample(bench, &world, *setup)?;
             tell(&format!("{setup}: {}", sample.text()));
@@ -86,8 +86,7 @@ impl Rounds {
 
 fn rows(rounds: &Rounds, rate: u32) -> Vec<Row> {
     let of = |(setup, samples): (&Setup, &Vec<Sample>)| {
-        let bare = rounds.bare.get(&setup.queue).filter(|jobs| !jobs.is_empty());
-        let bare = bare.map(|jobs| median(jobs.iter().copied()));
+        let bare = rounds.bare.get(&setup.queue).map(|jobs| median(jobs.iter().copied()));
         let row = |what: &str, decimals: usize, read: fn(&Sample) -> f64| Row {
             what: format!("{setup}: {what}"),
             decimals,

@@ -46,7 +46,7 @@ fn a_missed_target_is_named_and_memory_has_neither_target_nor_server() {
             (setup(Queue::Postgres, Store::Postgres), vec![sampled(599.0, Some(7.0))]),
         ]
         .into(),
-        bare: [(Queue::Memory, Vec::new())].into(),
+        bare: BTreeMap::new(),
     };
     let rows = rows(&rounds, 100);
     assert_eq!(missed(&rows), ["postgres + postgres: runs/s"]);
