@@ -29,6 +29,17 @@ pub(crate) async fn prepare(config: &PostgresConfig, names: &Names, schema: &str
     prepared.map_err(|error| error.with("database", config.location()).with("schema", schema))
 }
 
+/// What the driver says, and what to grant where a right is missing.
+pub(crate) fn failed(error: sqlx::Error) -> Error {
+    match cause(&error) {
+        Cause::Forbidden => convert(OPERATION, error).with(
+            "needs",
+            "GRANT CREATE ON DATABASE, or GRANT USAGE, CREATE ON SCHEMA where the schema is there",
+        ),
+        _ => convert(OPERATION, error),
+    }
+}
+
 async fn locked(connection: &mut PgConnection, names: &Names, schema: &str) -> Result<()> {
     let mut migrator = migrations(names, &Dialect::POSTGRES);
     // The driver's own lock would be one for the whole database, and it keeps it when a migration fails.
@@ -110,17 +121,4 @@ fn explain(error: MigrateError) -> Error {
         other => Error::unexpected("the database could not be migrated").caused_by(other),
     };
     explained.during(OPERATION)
-}
-
-/// An error of the driver, and what to grant where a right is missing.
-pub(crate) fn failed(error: sqlx::Error) -> Error {
-    let forbidden = cause(&error) == Cause::Forbidden;
-    let error = convert(OPERATION, error);
-    if forbidden {
-        return error.with(
-            "needs",
-            "GRANT CREATE ON DATABASE, or GRANT USAGE, CREATE ON SCHEMA where the schema is there",
-        );
-    }
-    error
 }
