@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     Result,
-    execution::{Cursor, Departure, Execution, Fence, Outcome},
+    execution::{Advanced, Cursor, Departure, Execution, ExecutionStatus, Fence, Outcome, Transition},
     ports::model::Delivery,
 };
 use agent_gateway_engine::{AgentPlan, Past};
@@ -35,7 +35,7 @@ pub(crate) struct Attempt {
 /// Whether an execution that nobody runs is run.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// It is, by this attempt, once its start is stored.
+    /// It is, by this attempt.
     Run(Box<Attempt>),
     /// It ends like this.
     End(Box<Outcome>),
@@ -65,13 +65,39 @@ pub(crate) fn is_awaited(execution: &Execution) -> bool {
         || execution.idempotency.is_some()
 }
 
-/// Judges an execution that nobody runs.
+/// Whose attempt it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// Of this process.
+    Here,
+    /// Another process was first, or it has ended.
+    ByAnother,
+}
+
+/// Starts a new attempt in the store. From here on no earlier one can write.
+pub(crate) async fn start(shared: &Shared, execution: &mut Execution) -> Result<Started> {
+    let ports = &shared.ports;
+    let (fence, at) = (execution.fence.next(), ports.clock.now());
+    let instance = Some(ports.presence.id().clone());
+    let change = Transition::Start { fence, instance: instance.clone(), at };
+    match ports.persistence.executions().advance(&execution.id, execution.fence, &change).await? {
+        Advanced::Applied => {
+            (execution.fence, execution.instance, execution.status) =
+                (fence, instance, ExecutionStatus::Running);
+            Ok(Started::Here)
+        }
+        Advanced::Refused { .. } => Ok(Started::ByAnother),
+    }
+}
+
+/// Judges an execution that was started for a new attempt, whose fence it has. The log is read behind that start: what an
+/// earlier attempt wrote until then counts, and it cannot write any more.
 pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdict> {
     let end = |sentence: &str| Ok(Verdict::End(Box::new(failed(sentence))));
     let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
         return end("the agent of this execution is no longer served");
     };
-    if execution.fence.0 > u64::from(shared.limits.max_retries) {
+    if execution.fence.0 > u64::from(shared.limits.max_retries) + 1 {
         return end("the execution was interrupted too often and is given up");
     }
     let entries = log(&shared.ports, &execution).await?;

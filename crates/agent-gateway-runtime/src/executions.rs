@@ -1,5 +1,5 @@
 //! What protocols do with executions. `submit` is the only entrance.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
@@ -28,6 +28,7 @@ use crate::{
     gateway::{Alive, Shared},
     idempotency,
     live::Live,
+    recovery::Care,
     scene::Scene,
     unrun::{end_unrun, failed},
 };
@@ -237,16 +238,11 @@ impl Executions {
         // The queue's once it has it; until then nobody else knows of it.
         execution.instance = Some(shared.ports.presence.id().clone());
         let task = self.shared.tasks.spawn(info_span!("enqueue", id = %execution.id), async move {
-            shared.ports.persistence.executions().create(&execution).await?;
-            let job = Job::new(execution.id.clone(), execution.created_at);
-            if let Err(error) = shared.ports.queue.enqueue(&job).await {
-                end_unrun(&shared, &execution, failed("the queue did not accept the execution")).await?;
-                return Err(error);
-            }
-            if shared.hands_over() {
-                shared.handover.note(execution.id.clone());
-            }
-            Ok(Box::new(execution))
+            // A write whose answer was lost may have happened, and what is stored must not wait for ever.
+            let care = Care::of(&shared, execution.id.clone());
+            let queued = enqueue(&shared, execution).await;
+            care.over(&queued);
+            queued
         });
         Ok(task.await.map_err(broken)??)
     }
@@ -350,18 +346,29 @@ impl Executions {
             if execution.status.is_final() {
                 return Ok(CancelOutcome::AlreadyFinal(execution.status));
             }
-            if self.shared.running.cancel(id) {
-                return Ok(CancelOutcome::Requested);
+            if let Some(gone) = self.shared.running.cancel(id) {
+                // It records its own end, with what it got done. What then is not at its end needs one all the same.
+                drop(tokio::time::timeout(CANCEL_PATIENCE, gone.cancelled()).await);
+                match self.get(id, who).await? {
+                    Some(ended) if ended.status == ExecutionStatus::Cancelled => {
+                        return Ok(CancelOutcome::Requested);
+                    }
+                    Some(ended) if ended.status.is_final() => {
+                        return Ok(CancelOutcome::AlreadyFinal(ended.status));
+                    }
+                    _ => {}
+                }
             }
             // Nobody here runs it. It is ended in the store, and another process that does run it is told.
             let outcome = Outcome::new(StopReason::Cancelled, "", Usage::default());
             let outcome = outcome.error("the execution was cancelled");
-            if end_unrun(&self.shared, &execution, outcome).await? == Advanced::Applied {
+            let ended = end_unrun(&self.shared, &execution, outcome).await;
+            if !matches!(ended, Ok(Advanced::Refused { .. })) {
                 // It has ended: whoever still runs it cannot write, and hears of it at the latest then.
                 if let Err(error) = self.shared.ports.queue.request_cancel(id).await {
                     tracing::warn!(execution_id = %id, error = ?error, "the others are not told of a cancellation");
                 }
-                return Ok(CancelOutcome::Requested);
+                return ended.map(|_| CancelOutcome::Requested);
             }
         }
         Err(Error::conflict("the execution moved on each time it was to be cancelled").with("execution", id))
@@ -370,8 +377,24 @@ impl Executions {
 
 /// The most executions of one tree that are read.
 const MAX_TREE: usize = 5_000;
+/// How long a run of this process may take to record that it was cancelled.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often a cancellation looks again when the execution moved on meanwhile.
 const CANCEL_TRIES: usize = 5;
+
+/// Stores an execution and queues it. A job that cannot be queued leaves no queued record behind.
+async fn enqueue(shared: &Shared, execution: Execution) -> Result<Box<Execution>> {
+    shared.ports.persistence.executions().create(&execution).await?;
+    let job = Job::new(execution.id.clone(), execution.created_at);
+    if let Err(error) = shared.ports.queue.enqueue(&job).await {
+        end_unrun(shared, &execution, failed("the queue did not accept the execution")).await?;
+        return Err(error);
+    }
+    if shared.hands_over() {
+        shared.handover.note(execution.id.clone());
+    }
+    Ok(Box::new(execution))
+}
 
 /// A run that has begun.
 struct Launched {

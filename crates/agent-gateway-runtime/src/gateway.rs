@@ -1,7 +1,7 @@
 //! The running gateway.
 use std::{sync::Arc, time::Duration};
 
-use agent_gateway_core::{Result, capability::Durability};
+use agent_gateway_core::{Error, Result, capability::Durability};
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -123,7 +123,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             running: Running::new(limits.max_running),
             turns: Turns::default(),
-            recovery: Recovery::new(),
+            recovery: Recovery::new(limits.workers),
             tasks: TaskSet::default(),
             heart: TaskSet::default(),
             reloading: Mutex::new(()),
@@ -132,14 +132,14 @@ impl Gateway {
             limits,
         });
         if limits.workers > 0 {
-            shared.tasks.spawn(info_span!("workers"), worker::work(shared.clone()));
+            shared.tasks.keep(info_span!("workers"), on(&shared, worker::work));
         }
         if shared.hands_over() {
-            shared.tasks.spawn(info_span!("handover"), handover::hand_over(shared.clone()));
+            shared.tasks.keep(info_span!("handover"), on(&shared, handover::hand_over));
         }
-        shared.tasks.spawn(info_span!("cancellations"), worker::listen_for_cancellations(shared.clone()));
-        shared.tasks.spawn(info_span!("recovery"), recovery::watch(shared.clone()));
-        shared.heart.spawn(info_span!("heart"), presence::beat(shared.clone()));
+        shared.heart.keep(info_span!("cancellations"), on(&shared, worker::listen_for_cancellations));
+        shared.tasks.keep(info_span!("recovery"), on(&shared, recovery::watch));
+        shared.heart.keep(info_span!("heart"), on(&shared, presence::beat));
         let alive = Arc::new(Alive(shared.tasks.stopping().clone()));
         Self { shared, alive, authenticator }
     }
@@ -185,15 +185,39 @@ impl Gateway {
         }
         shared.heart.stopping().cancel();
         shared.heart.drain(farewell::PATIENCE).await;
-        if let Err(error) = shared.handover.flush(&shared.ports).await {
-            tracing::warn!(error = ?error, "executions that wait in the queue are not noted as its own; others will look after them");
+        let (ports, queue, store) = (&shared.ports, &shared.ports.queue, &shared.ports.persistence);
+        // What is not finished is somebody else's from now on, or the next process's. A store that does not answer must not
+        // keep the queue from being told.
+        for (told, what) in [
+            (
+                within(farewell::PATIENCE, shared.handover.flush(ports)).await,
+                "which executions wait in the queue",
+            ),
+            (within(farewell::PATIENCE, ports.presence.retire(ports)).await, "that this process ends"),
+        ] {
+            if let Err(error) = told {
+                tracing::warn!(error = ?error, "the others are not told {what}; they will find out");
+            }
         }
-        // What is not finished is somebody else's from now on, or the next process's.
-        if let Err(error) = shared.ports.presence.retire(&shared.ports).await {
-            tracing::warn!(error = ?error, "the others are not told that this process ends; they will find out");
-        }
-        shared.farewell.release(&shared.ports).await;
-        let queue = shared.ports.queue.close().await;
-        shared.ports.persistence.close().await.and(queue)
+        shared.farewell.release(ports).await;
+        let queue = within(CLOSING, queue.close()).await;
+        within(CLOSING, store.close()).await.and(queue)
     }
 }
+
+/// Begins a task of this gateway.
+fn on<F: 'static>(shared: &Arc<Shared>, task: fn(Arc<Shared>) -> F) -> impl Fn() -> F + Send + 'static {
+    let shared = shared.clone();
+    move || task(shared.clone())
+}
+
+/// A step of the farewell, which has its time.
+async fn within(limit: Duration, step: impl Future<Output = Result<()>>) -> Result<()> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::timeout("a backend did not answer in time while the gateway stopped")),
+    }
+}
+
+/// How long a backend has to store what it accepted and to close.
+const CLOSING: Duration = Duration::from_secs(30);

@@ -1,8 +1,13 @@
 //! Says that this process is alive, and finds out which others are not.
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use agent_gateway_core::{Result, Timestamp, id::InstanceId};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{Ports, gateway::Shared};
 
@@ -10,6 +15,12 @@ use crate::{Ports, gateway::Shared};
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
 /// For how long that holds.
 const BELIEVED: Duration = Duration::from_secs(15);
+
+/// How long a process whose word has run out must say nothing before it is buried.
+const SILENCE: Duration = Duration::from_secs(8);
+
+/// Processes whose word has run out: until when they said that they live, and since when that is known here.
+pub(crate) type Silent = HashMap<InstanceId, (Timestamp, Instant)>;
 
 /// This process among those that share the store.
 #[derive(Debug)]
@@ -60,14 +71,13 @@ impl Presence {
         self.id.as_str().rsplit_once('|').map_or(self.id.as_str(), |(_, unique)| unique)
     }
 
-    /// Whether another process is believed to be alive.
+    /// Whether another process is believed to be alive: it was announced, and nobody has buried it.
     pub(crate) async fn is_alive(&self, ports: &Ports, other: &InstanceId) -> Result<bool> {
         if self.has_ended(other) {
             return Ok(false);
         }
-        let now = ports.clock.now();
         let known = ports.persistence.executions().instances().await?;
-        Ok(known.iter().any(|(instance, until)| instance == other && *until >= now))
+        Ok(known.iter().any(|(instance, _)| instance == other))
     }
 
     /// What this process begins is not taken for abandoned once this has answered.
@@ -87,16 +97,38 @@ impl Presence {
     }
 
     /// Forgets the processes that have ended: those of this machine whose number is free, and those that have been silent for
-    /// long.
-    pub(crate) async fn bury(&self, ports: &Ports) -> Result<()> {
+    /// long. The answer is those that are left.
+    ///
+    /// Silence is measured here and not by comparing clocks: the store may have been away, so that nobody could say
+    /// anything, and another machine's clock may be wrong.
+    pub(crate) async fn bury(&self, ports: &Ports, silent: &mut Silent) -> Result<HashSet<InstanceId>> {
         let executions = ports.persistence.executions();
         let now = ports.clock.now();
-        for (instance, until) in executions.instances().await? {
-            if instance != self.id && (later(until, BELIEVED) < now || self.has_ended(&instance)) {
+        let mut left = HashSet::new();
+        let known = executions.instances().await?;
+        silent.retain(|instance, _| known.iter().any(|(other, _)| other == instance));
+        for (instance, until) in known {
+            let is_over = if instance == self.id {
+                false
+            } else if self.has_ended(&instance) {
+                true
+            } else if until >= now {
+                silent.remove(&instance);
+                false
+            } else {
+                let (said, since) = silent.entry(instance.clone()).or_insert((until, Instant::now()));
+                if *said != until {
+                    (*said, *since) = (until, Instant::now());
+                }
+                since.elapsed() >= SILENCE
+            };
+            if is_over {
                 executions.retire(&instance).await?;
+            } else {
+                left.insert(instance);
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Whether another process certainly no longer runs. Where it runs elsewhere, nobody here can tell.
@@ -117,7 +149,17 @@ fn is_running(number: &str) -> bool {
         let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
         state.is_some_and(|state| state.starts_with(['Z', 'X']))
     });
-    process.exists() && !ended
+    let found = process.exists() || is_hidden(number);
+    found && !ended
+}
+
+/// Whether a process is there that this one may not see, as `/proc` can be set up.
+fn is_hidden(number: &str) -> bool {
+    let process = number.parse().ok().and_then(rustix::process::Pid::from_raw);
+    process.is_some_and(|process| {
+        let asked = rustix::process::test_kill_process(process);
+        asked != Err(rustix::io::Errno::SRCH)
+    })
 }
 
 /// The place and the process number of an instance.

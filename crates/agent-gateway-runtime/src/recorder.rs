@@ -1,7 +1,10 @@
 //! Writes a run's log and its end, and shows both to those who watch.
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,6 +48,7 @@ pub(crate) struct StoreRecorder {
     draft: Mutex<Unstored>,
     spoken: Notify,
     stored: CancellationToken,
+    lost_entries: AtomicBool,
 }
 
 /// The end of the log. An append that was cut off may have been stored, so its entries are written again, as they were.
@@ -111,6 +115,7 @@ impl StoreRecorder {
             draft: Mutex::default(),
             spoken: Notify::new(),
             stored,
+            lost_entries: AtomicBool::new(false),
         }
     }
 
@@ -171,7 +176,16 @@ impl StoreRecorder {
                 stored => return stored.map(drop),
             }
         }
-        self.persistence.executions().append(&self.id, self.fence, entries).await.map(drop)
+        let stored = self.persistence.executions().append(&self.id, self.fence, entries).await;
+        if stored.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+            self.lost_entries.store(true, Ordering::Relaxed);
+        }
+        stored.map(drop)
+    }
+
+    /// Whether something that happened could not be stored because the store was away. That is no end of a run.
+    pub(crate) fn has_lost_entries(&self) -> bool {
+        self.lost_entries.load(Ordering::Relaxed)
     }
 
     /// Stores the end, and tries again when the store is away for a moment: the work is done and paid for.

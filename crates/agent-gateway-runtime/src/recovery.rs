@@ -6,25 +6,27 @@ use std::{
 
 use agent_gateway_core::{
     Result,
-    execution::{Advanced, Execution, Transition},
-    id::ExecutionId,
+    execution::{Departure, Execution, ExecutionStatus, Outcome},
+    id::{ExecutionId, InstanceId},
+    ports::queue::Job,
     principal::Principal,
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tracing::info_span;
 
 use crate::{
-    attempt::{Verdict, is_awaited, judge},
+    attempt::{Started, Verdict, is_awaited, judge, start},
     gateway::{Orphans, Shared},
     idempotency::expiry,
-    presence::BEAT,
-    requeue,
+    presence::{BEAT, Silent},
+    requeue::Lost,
     run::run,
     unrun::{end_unrun, failed},
 };
 
-/// How many interrupted executions run at once.
-const AT_ONCE: usize = 64;
+/// How many interrupted executions run at once, within the number of workers.
+const MIN_AT_ONCE: usize = 4;
+const MAX_AT_ONCE: usize = 64;
 /// How many are looked at together.
 const PAGE: u32 = 100;
 /// The most executions of this process that wait to be looked at again.
@@ -36,23 +38,55 @@ const KEYS_EVERY: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Recovery {
     room: Arc<Semaphore>,
-    strays: Mutex<Vec<ExecutionId>>,
+    strays: Mutex<Vec<Stray>>,
+}
+
+/// An execution of this process that did not come to its end.
+#[derive(Debug)]
+struct Stray {
+    id: ExecutionId,
+    wanted: Wanted,
+}
+
+/// What a stray needs.
+#[derive(Debug)]
+enum Wanted {
+    /// To be run on, if somebody may still want its end.
+    Care,
+    /// This end, which could not be stored.
+    End(Box<Outcome>),
 }
 
 impl Recovery {
-    pub(crate) fn new() -> Self {
-        Self { room: Arc::new(Semaphore::new(AT_ONCE)), strays: Mutex::default() }
-    }
-
-    /// An execution of this process whose end could not be stored.
-    pub(crate) fn note(&self, id: ExecutionId) {
-        let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
-        if strays.len() < MAX_STRAYS {
-            strays.push(id);
+    /// Room for as many executions as this process works on at once anyway.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(workers.clamp(MIN_AT_ONCE, MAX_AT_ONCE))),
+            strays: Mutex::default(),
         }
     }
 
-    fn take_strays(&self) -> Vec<ExecutionId> {
+    /// An execution of this process that did not come to its end.
+    pub(crate) fn note(&self, id: ExecutionId) {
+        self.keep(Stray { id, wanted: Wanted::Care });
+    }
+
+    /// An execution whose end could not be stored.
+    pub(crate) fn note_end(&self, id: ExecutionId, outcome: Outcome) {
+        self.keep(Stray { id, wanted: Wanted::End(Box::new(outcome)) });
+    }
+
+    fn keep(&self, stray: Stray) {
+        let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        // An end that was decided stands; a second note of it would end nothing more.
+        match strays.iter().position(|other| other.id == stray.id) {
+            Some(place) if matches!(stray.wanted, Wanted::End(_)) => strays[place] = stray,
+            None if strays.len() < MAX_STRAYS => strays.push(stray),
+            Some(_) | None => {}
+        }
+    }
+
+    fn take_strays(&self) -> Vec<Stray> {
         std::mem::take(&mut *self.strays.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -75,43 +109,68 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 #[derive(Debug, Default)]
 struct Chores {
     keys_freed: Option<Instant>,
-    lost_looked_for: Option<Instant>,
+    silent: Silent,
+    lost: Lost,
 }
 
-fn is_due(last: Option<Instant>, every: Duration) -> bool {
+pub(crate) fn is_due(last: Option<Instant>, every: Duration) -> bool {
     last.is_none_or(|last| last.elapsed() >= every)
 }
 
 async fn round(shared: &Arc<Shared>, chores: &mut Chores) -> Result<()> {
     let ports = &shared.ports;
+    // The store may have been away, or this process frozen: nobody is to think that it is gone.
     ports.presence.known(ports).await?;
-    for id in shared.recovery.take_strays() {
+    ports.presence.announce(ports).await?;
+    for stray in shared.recovery.take_strays() {
         // One that cannot be dealt with now is none the less looked at again.
-        if !matches!(look_at_stray(shared, &id).await, Ok(Dealt::With)) {
-            shared.recovery.note(id);
+        if !matches!(look_at_stray(shared, &stray).await, Ok(Dealt::With)) {
+            shared.recovery.keep(stray);
         }
     }
     if shared.limits.orphans == Orphans::Adopted {
-        ports.presence.bury(ports).await?;
-        for orphan in ports.persistence.executions().orphans(ports.clock.now(), PAGE).await? {
-            let id = orphan.id.clone();
-            if let Err(error) = recover(shared, orphan, Cause::ProcessGone).await {
-                tracing::warn!(execution_id = %id, error = ?error, "an interrupted execution could not be looked after yet");
-            }
+        adopt_orphans(shared, &mut chores.silent).await?;
+        if shared.hands_over() {
+            chores.lost.look(shared).await?;
         }
     }
     if is_due(chores.keys_freed, KEYS_EVERY) {
         ports.persistence.executions().forget_keys(expiry(ports.clock.now())).await?;
         chores.keys_freed = Some(Instant::now());
     }
-    if shared.limits.orphans == Orphans::Adopted
-        && shared.hands_over()
-        && is_due(chores.lost_looked_for, requeue::EVERY)
-    {
-        requeue::requeue_lost(shared).await?;
-        chores.lost_looked_for = Some(Instant::now());
+    Ok(())
+}
+
+async fn adopt_orphans(shared: &Arc<Shared>, silent: &mut Silent) -> Result<()> {
+    let ports = &shared.ports;
+    let left = ports.presence.bury(ports, silent).await?;
+    for orphan in ports.persistence.executions().orphans(ports.clock.now(), PAGE).await? {
+        let id = orphan.id.clone();
+        let Some(gone) = orphan.instance.clone().filter(|instance| !left.contains(instance)) else {
+            continue;
+        };
+        let dealt = if shared.hands_over() && orphan.status == ExecutionStatus::Queued {
+            queue_again(shared, &orphan, &gone).await
+        } else if shared.limits.workers == 0 && orphan.options.departure == Departure::Detaches {
+            // Those who work look after what is worked on.
+            continue;
+        } else {
+            recover(shared, orphan, Cause::ProcessGone).await.map(drop)
+        };
+        if let Err(error) = dealt {
+            tracing::warn!(execution_id = %id, error = ?error, "an interrupted execution could not be looked after yet");
+            // It may have been taken over by a write whose answer was lost.
+            shared.recovery.note(id);
+        }
     }
     Ok(())
+}
+
+/// Gives the queue an execution whose process is gone and that nobody has started. It may be there already.
+async fn queue_again(shared: &Shared, orphan: &Execution, gone: &InstanceId) -> Result<()> {
+    let ports = &shared.ports;
+    ports.queue.enqueue(&Job::new(orphan.id.clone(), orphan.created_at)).await?;
+    ports.persistence.executions().hand_over(std::slice::from_ref(&orphan.id), gone).await
 }
 
 /// Whether an execution needs no more care.
@@ -132,22 +191,25 @@ enum Cause {
     EndLost,
 }
 
-async fn look_at_stray(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Dealt> {
+async fn look_at_stray(shared: &Arc<Shared>, stray: &Stray) -> Result<Dealt> {
     let everything = Principal::system().visibility();
-    let found = shared.ports.persistence.executions().get(id, &everything).await?;
-    let mine = Some(shared.ports.presence.id());
-    match found {
-        // What another process has taken over is its business.
-        Some(stray) if !stray.status.is_final() && stray.instance.as_ref() == mine => {
-            recover(shared, stray, Cause::EndLost).await
+    let found = shared.ports.persistence.executions().get(&stray.id, &everything).await?;
+    let Some(found) = found.filter(|found| !found.status.is_final()) else { return Ok(Dealt::With) };
+    let is_mine = found.instance.as_ref() == Some(shared.ports.presence.id());
+    match &stray.wanted {
+        Wanted::End(outcome) if is_mine || found.status == ExecutionStatus::Queued => {
+            end_unrun(shared, &found, Outcome::clone(outcome)).await.map(|_| Dealt::With)
         }
+        Wanted::Care if is_mine => recover(shared, found, Cause::EndLost).await,
+        // What another process has taken over is its business.
         _ => Ok(Dealt::With),
     }
 }
 
 /// Runs a left-over execution on, or ends it.
-async fn recover(shared: &Arc<Shared>, execution: Execution, cause: Cause) -> Result<Dealt> {
-    let ports = &shared.ports;
+async fn recover(shared: &Arc<Shared>, mut execution: Execution, cause: Cause) -> Result<Dealt> {
+    // One that runs here after all is none.
+    let Some(seat) = shared.running.work(&execution.id) else { return Ok(Dealt::NotYet) };
     if !is_awaited(&execution) {
         let outcome = failed(match cause {
             Cause::ProcessGone => "the execution was interrupted: the gateway stopped while it ran",
@@ -157,22 +219,16 @@ async fn recover(shared: &Arc<Shared>, execution: Execution, cause: Cause) -> Re
         return end_unrun(shared, &execution, outcome).await.map(|_| Dealt::With);
     }
     let Ok(room) = shared.recovery.room.clone().try_acquire_owned() else { return Ok(Dealt::NotYet) };
-    let mut attempt = match judge(shared, execution.clone()).await? {
+    if start(shared, &mut execution).await? == Started::ByAnother {
+        return Ok(Dealt::With);
+    }
+    let attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
         Verdict::End(outcome) => {
             return end_unrun(shared, &execution, *outcome).await.map(|_| Dealt::With);
         }
     };
-    let Some(seat) = shared.running.work(&execution.id) else { return Ok(Dealt::NotYet) };
-    let fence = execution.fence.next();
-    let instance = Some(ports.presence.id().clone());
-    let start = Transition::Start { fence, instance, at: ports.clock.now() };
-    let started = ports.persistence.executions().advance(&execution.id, execution.fence, &start).await?;
-    if let Advanced::Refused { .. } = started {
-        return Ok(Dealt::With);
-    }
-    tracing::info!(execution_id = %execution.id, attempt = fence.0, "an interrupted execution goes on");
-    attempt.execution.fence = fence;
+    tracing::info!(execution_id = %execution.id, attempt = execution.fence.0, "an interrupted execution goes on");
     let (span, shared_too) = (info_span!("execution", id = %execution.id), shared.clone());
     shared.tasks.spawn(span, async move {
         let care = Care::of(&shared_too, attempt.execution.id.clone());

@@ -47,10 +47,18 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
         },
     };
     let Ended { mut outcome, unrecorded } = ended.unwrap_or_else(|_| faulted());
-    if outcome.stop_reason == StopReason::Cancelled && shared.running.is_stopping() && is_awaited(&execution)
-    {
+    let is_given_back = outcome.stop_reason == StopReason::Cancelled
+        && shared.running.is_stopping()
+        && !seat.is_asked_to_stop();
+    if is_given_back && is_awaited(&execution) {
         return Err(Error::unavailable("the gateway stops; the execution goes on when it is back")
             .with("execution", &execution.id));
+    }
+    if recorder.has_lost_entries() && is_awaited(&execution) {
+        return Err(Error::unavailable(
+            "the store was away for too long; the execution goes on when it is back",
+        )
+        .with("execution", &execution.id));
     }
     let said = scene.conclude(&execution, &mut outcome);
     recorder.settle(End { turn: unrecorded, outcome, said }).await

@@ -22,6 +22,8 @@ pub(crate) struct Running {
 #[derive(Debug)]
 struct Held {
     cancel: CancellationToken,
+    asked: CancellationToken,
+    gone: CancellationToken,
     live: Arc<Live>,
 }
 
@@ -31,6 +33,8 @@ pub(crate) struct Seat {
     running: Running,
     id: ExecutionId,
     cancel: CancellationToken,
+    asked: CancellationToken,
+    gone: CancellationToken,
     live: Arc<Live>,
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -55,20 +59,25 @@ impl Running {
 
     fn enter(&self, id: &ExecutionId, room: Option<OwnedSemaphorePermit>) -> Option<Seat> {
         let (cancel, live) = (self.all.child_token(), Arc::new(Live::new()));
-        let held = Held { cancel: cancel.clone(), live: live.clone() };
+        let (asked, gone) = (CancellationToken::new(), CancellationToken::new());
+        let held =
+            Held { cancel: cancel.clone(), asked: asked.clone(), gone: gone.clone(), live: live.clone() };
         match self.table().entry(id.clone()) {
             Entry::Occupied(_) => None,
             Entry::Vacant(free) => {
                 free.insert(held);
-                Some(Seat { running: self.clone(), id: id.clone(), cancel, live, _room: room })
+                Some(Seat { running: self.clone(), id: id.clone(), cancel, asked, gone, live, _room: room })
             }
         }
     }
 
-    /// Stops an execution of this process; answers whether there is one.
-    pub(crate) fn cancel(&self, id: &ExecutionId) -> bool {
-        let token = self.table().get(id).map(|held| held.cancel.clone());
-        token.inspect(CancellationToken::cancel).is_some()
+    /// Stops an execution of this process; what it answers fires when its place is free. `None` when there is none.
+    pub(crate) fn cancel(&self, id: &ExecutionId) -> Option<CancellationToken> {
+        let (asked, cancel, gone) =
+            self.table().get(id).map(|held| (held.asked.clone(), held.cancel.clone(), held.gone.clone()))?;
+        asked.cancel();
+        cancel.cancel();
+        Some(gone)
     }
 
     /// What an execution of this process does.
@@ -97,6 +106,11 @@ impl Seat {
         &self.cancel
     }
 
+    /// Whether somebody asked for it, and not only the gateway's stop.
+    pub(crate) fn is_asked_to_stop(&self) -> bool {
+        self.asked.is_cancelled()
+    }
+
     /// Where those who watch look.
     pub(crate) fn live(&self) -> &Arc<Live> {
         &self.live
@@ -106,5 +120,6 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.running.table().remove(&self.id);
+        self.gone.cancel();
     }
 }

@@ -1,11 +1,15 @@
 //! The gateway's tasks: spawned under a span that names them in the log, drained in order.
-use std::{future::Future, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
+use futures::FutureExt;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 use tracing::{Instrument, Span};
+
+/// How long a task rests that panicked.
+const REST: Duration = Duration::from_secs(1);
 
 /// The tasks of one gateway.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +41,19 @@ impl TaskSet {
         F::Output: Send + 'static,
     {
         tokio::spawn(self.tracker.track_future(Box::pin(task).instrument(span)))
+    }
+
+    /// Runs a task that is to go on until the gateway stops: one that panics is begun again.
+    pub(crate) fn keep<F>(&self, span: Span, begin: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(span, async move {
+            while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+                tracing::error!("a task of the gateway panicked and is begun again");
+                tokio::time::sleep(REST).await;
+            }
+        });
     }
 
     /// Something under way that is no task: a drain waits until it is dropped.

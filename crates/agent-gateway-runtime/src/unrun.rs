@@ -14,9 +14,9 @@ use crate::{Ports, gateway::Shared};
 /// fence of its own.
 /// An execution that could not be ended now is looked after later.
 pub(crate) async fn end_unrun(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
-    let ended = try_end(shared, execution, outcome).await;
+    let ended = try_end(shared, execution, outcome.clone()).await;
     if ended.is_err() {
-        shared.recovery.note(execution.id.clone());
+        shared.recovery.note_end(execution.id.clone(), outcome);
     }
     ended
 }

@@ -3,7 +3,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result,
-    execution::{Advanced, Execution, ExecutionStatus, Transition},
+    execution::{Execution, ExecutionStatus},
     id::ExecutionId,
     ports::queue::{Lease, LeaseRequest, Leased, Redelivery},
     principal::Principal,
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info_span;
 
 use crate::{
-    attempt::{Verdict, judge},
+    attempt::{Started, Verdict, judge, start},
     gateway::Shared,
     heartbeat::Heartbeat,
     run::run,
@@ -28,6 +28,9 @@ const REST: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// When a job is looked at again whose execution another process runs.
 const ELSEWHERE: Duration = Duration::from_secs(5);
+
+/// How often a gateway that drains looks whether it has drained.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What became of a job.
 #[derive(Debug)]
@@ -78,9 +81,23 @@ fn begin(shared: &Arc<Shared>, job: Leased, place: Option<OwnedSemaphorePermit>)
 /// Stops the executions of this process that somebody elsewhere wants stopped.
 pub(crate) async fn listen_for_cancellations(shared: Arc<Shared>) {
     let mut cancellations = shared.ports.queue.cancellations();
-    let stopping = shared.tasks.stopping().clone();
-    while let Some(Some(id)) = stopping.run_until_cancelled(cancellations.next()).await {
-        shared.running.cancel(&id);
+    let (stopping, ended) = (shared.tasks.stopping().clone(), shared.heart.stopping().clone());
+    loop {
+        // While the gateway drains, what is under way can still be cancelled.
+        let drained = async {
+            stopping.cancelled().await;
+            while shared.tasks.len() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = drained => return,
+            asked = cancellations.next() => match asked {
+                Some(id) => drop(shared.running.cancel(&id)),
+                None => return,
+            },
+        }
     }
 }
 
@@ -96,6 +113,10 @@ async fn attempt(shared: &Arc<Shared>, leased: Leased) {
         shared.farewell.keep(lease);
         return;
     }
+    if worked.is_err() {
+        // The execution may be this process's by now, so that others leave it alone.
+        shared.recovery.note(id.clone());
+    }
     if let Err(error) = settle(shared, id, lease, (worked, delivery)).await {
         tracing::warn!(execution_id = %id, error = ?error, "a job could not be settled; it will come again and find its execution as it is");
     }
@@ -110,7 +131,7 @@ async fn settle(
     let queue = &shared.ports.queue;
     match worked {
         Ok(Worked::Through) => queue.complete(lease).await,
-        Ok(Worked::Elsewhere) => queue.release(lease, later(shared, ELSEWHERE)).await,
+        Ok(Worked::Elsewhere) => give_back(shared, lease, ELSEWHERE).await,
         Ok(Worked::GivenUp(reason)) => queue.release(lease, Redelivery::Dead(reason)).await,
         // Another attempt has overtaken this one, and the execution is its business.
         Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -120,41 +141,51 @@ async fn settle(
         // A store that is away is not the job's fault, however long it is.
         Err(error) if error.kind() == ErrorKind::Unavailable || delivery <= shared.limits.max_retries => {
             tracing::warn!(execution_id = %id, delivery, error = ?error, "the job is tried again later");
-            queue.release(lease, again(shared, delivery)).await
+            give_back(shared, lease, pause(delivery)).await
         }
-        Err(error) => {
-            tracing::error!(execution_id = %id, delivery, error = ?error, "the job is given up");
-            give_up(shared, id).await;
-            queue.release(lease, Redelivery::Dead(error.to_string())).await
-        }
+        Err(error) => match give_up(shared, id).await {
+            Ok(Worked::Elsewhere) => give_back(shared, lease, ELSEWHERE).await,
+            Ok(_) => {
+                tracing::error!(execution_id = %id, delivery, error = ?error, "the job is given up");
+                queue.release(lease, Redelivery::Dead(error.to_string())).await
+            }
+            Err(second) => {
+                tracing::error!(execution_id = %id, error = ?second, "a given-up execution could not be ended; the job comes again");
+                give_back(shared, lease, pause(delivery)).await
+            }
+        },
     }
 }
 
 /// Doubling pauses, so that a store that is away is not stormed.
-fn again(shared: &Shared, delivery: u32) -> Redelivery {
-    let pause = Duration::from_secs(1 << delivery.saturating_sub(1).min(6)).min(LONGEST_PAUSE);
-    later(shared, pause)
+fn pause(delivery: u32) -> Duration {
+    Duration::from_secs(1 << delivery.saturating_sub(1).min(6)).min(LONGEST_PAUSE)
 }
 
-fn later(shared: &Shared, pause: Duration) -> Redelivery {
-    let longest = shared.ports.queue.capability().longest_delay;
-    if longest.is_zero() { Redelivery::Now } else { Redelivery::After(pause.min(longest)) }
+/// Gives a job back for later. Where the queue knows no later, the pause is made here.
+async fn give_back(shared: &Shared, lease: Lease, pause: Duration) -> Result<()> {
+    let queue = &shared.ports.queue;
+    let longest = queue.capability().longest_delay;
+    if longest.is_zero() {
+        let stopping = shared.tasks.stopping();
+        let _ =
+            stopping.run_until_cancelled(tokio::time::sleep(pause.min(shared.limits.visibility / 2))).await;
+        return queue.release(lease, Redelivery::Now).await;
+    }
+    queue.release(lease, Redelivery::After(pause.min(longest))).await
 }
 
 /// A job that is given up leaves no execution behind that waits for ever.
-async fn give_up(shared: &Shared, id: &ExecutionId) {
-    let ended = async {
-        match find(shared, id).await? {
-            Some(execution) if !execution.status.is_final() => {
-                let outcome = failed("the execution was given up after repeated faults");
-                end_unrun(shared, &execution, outcome).await.map(drop)
-            }
-            _ => Ok(()),
+async fn give_up(shared: &Shared, id: &ExecutionId) -> Result<Worked> {
+    let reason = "the execution was given up after repeated faults";
+    match find(shared, id).await? {
+        Some(execution) if is_elsewhere(shared, &execution).await? => return Ok(Worked::Elsewhere),
+        Some(execution) if !execution.status.is_final() => {
+            end_unrun(shared, &execution, failed(reason)).await?;
         }
-    };
-    if let Err(error) = ended.await {
-        tracing::error!(execution_id = %id, error = ?error, "a given-up execution could not be ended");
+        _ => {}
     }
+    Ok(Worked::GivenUp(reason.to_owned()))
 }
 
 async fn find(shared: &Shared, id: &ExecutionId) -> Result<Option<Execution>> {
@@ -163,9 +194,11 @@ async fn find(shared: &Shared, id: &ExecutionId) -> Result<Option<Execution>> {
 
 /// Runs a queued execution. One that ended meanwhile needs nothing more.
 async fn execute(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Worked> {
+    // What this process starts must not be taken for abandoned.
+    shared.ports.presence.known(&shared.ports).await?;
     // The place is taken first, so that a cancellation from here on finds it.
     let Some(seat) = shared.running.work(id) else { return Ok(Worked::Elsewhere) };
-    let Some(execution) = find(shared, id).await? else {
+    let Some(mut execution) = find(shared, id).await? else {
         return Err(Error::not_found("the queue names an execution that is not stored").with("execution", id));
     };
     if execution.status.is_final() {
@@ -173,28 +206,29 @@ async fn execute(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Worked> {
     }
     // A queue may hand a job out twice, and a lease may run out under a worker that is well: who runs an execution is
     // settled by the store alone.
-    if execution.status == ExecutionStatus::Running
-        && let Some(other) = &execution.instance
-        && other != shared.ports.presence.id()
-        && shared.ports.presence.is_alive(&shared.ports, other).await?
-    {
+    if is_elsewhere(shared, &execution).await? {
         return Ok(Worked::Elsewhere);
     }
-    let (before, fence) = (execution.fence, execution.fence.next());
-    let mut attempt = match judge(shared, execution.clone()).await? {
-        Verdict::Run(attempt) => attempt,
+    if start(shared, &mut execution).await? == Started::ByAnother {
+        return Ok(Worked::Through);
+    }
+    match judge(shared, execution.clone()).await? {
+        Verdict::Run(attempt) => run(shared, *attempt, &seat).await.map(|_| Worked::Through),
         Verdict::End(outcome) => {
             let reason = outcome.error.clone().unwrap_or_default();
             end_unrun(shared, &execution, *outcome).await?;
-            return Ok(Worked::GivenUp(reason));
+            Ok(Worked::GivenUp(reason))
         }
-    };
-    let me = Some(shared.ports.presence.id().clone());
-    let start = Transition::Start { fence, instance: me, at: shared.ports.clock.now() };
-    let started = shared.ports.persistence.executions().advance(id, before, &start).await?;
-    if let Advanced::Refused { .. } = started {
-        return Ok(Worked::Through);
     }
-    attempt.execution.fence = fence;
-    run(shared, *attempt, &seat).await.map(|_| Worked::Through)
+}
+
+/// Whether another process runs it that is alive.
+async fn is_elsewhere(shared: &Shared, execution: &Execution) -> Result<bool> {
+    let presence = &shared.ports.presence;
+    match &execution.instance {
+        Some(other) if execution.status == ExecutionStatus::Running && other != presence.id() => {
+            presence.is_alive(&shared.ports, other).await
+        }
+        _ => Ok(false),
+    }
 }

@@ -324,8 +324,14 @@ impl Plan {
     }
 }
 
-/// A process that leaves a part of the work to others must be able to reach them.
+/// A process that leaves a part of the work to others must be able to reach them, and what outlives it must stay together.
 fn check_role(role: Role, (persistence, queue): &(BackendInfo, BackendInfo)) -> Result<(), Error> {
+    let lasts = |info: &BackendInfo| info.durability == Durability::Durable;
+    if lasts(queue) && !lasts(persistence) {
+        let message = "the queue outlives this process and the executions in it do not: set persistence.enabled: true and a \
+                       persistence.backend that stays, or queue.backend: memory";
+        return Err(Error::misconfigured(message).with("queue.backend", &queue.name));
+    }
     let (alone, hint) = match role {
         Role::Whole => return Ok(()),
         Role::WorkerOnly => {
@@ -333,16 +339,12 @@ fn check_role(role: Role, (persistence, queue): &(BackendInfo, BackendInfo)) -> 
         }
         Role::GatewayOnly => ("a process without workers", "nobody would run what it queues"),
     };
-    for (key, info, shared) in [
-        ("queue.backend", queue, "redis, rabbitmq or postgres"),
-        ("persistence.backend", persistence, "postgres, or sqlite on one machine"),
-    ] {
-        if info.durability == Durability::Process {
-            return Err(Error::misconfigured(format!(
-                "{alone} needs a backend that processes share, and {key} is one of this process alone: {hint}; use {shared}"
-            ))
-            .with(key, &info.name));
-        }
+    if lasts(queue) {
+        return Ok(());
     }
-    Ok(())
+    let message = format!(
+        "{alone} needs a queue that processes share, and queue.backend is one of this process alone: {hint}; use redis, \
+         rabbitmq or postgres"
+    );
+    Err(Error::misconfigured(message).with("queue.backend", &queue.name))
 }

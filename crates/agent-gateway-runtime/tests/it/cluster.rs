@@ -11,16 +11,19 @@ use agent_gateway_core::{
     Error, Result, Timestamp,
     capability::{BackendInfo, Durability, QueueCapability},
     clock::{Clock, SystemClock},
-    execution::{Advanced, Execution, ExecutionStatus, Fence, Mode, Transition},
+    execution::{Advanced, Execution, ExecutionQuery, ExecutionStatus, Fence, Mode, Transition},
     id::{AgentId, ExecutionId, InstanceId, ModelName},
     in_process::{InProcessQueue, InProcessStore},
+    page::PageRequest,
     ports::{
         persistence::{ExecutionStore, PersistenceBackend},
         queue::{Depth, ExecutionQueue, Job, Lease, LeaseRequest, Leased, Redelivery},
     },
     principal::Principal,
 };
-use agent_gateway_runtime::{Authenticator, Gateway, Limits, Ports, Recipe, Snapshot, Submitted};
+use agent_gateway_runtime::{
+    Authenticator, CancelOutcome, Gateway, Limits, Ports, Recipe, Snapshot, Submitted,
+};
 use agent_gateway_testkit::{
     saboteur::{Sabotage, Saboteur},
     scripted::{Reply, ScriptedModel},
@@ -28,7 +31,7 @@ use agent_gateway_testkit::{
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::world::{NoFiles, Source, agent, request};
+use crate::world::{NoFiles, Source, agent, request, user};
 
 /// A queue in this process that several gateways share, as if it were a server.
 #[derive(Debug, Default)]
@@ -238,6 +241,85 @@ async fn a_store_that_is_away_for_long_costs_no_execution() {
     let execution = queued(&gateway).await;
     let ended = cluster.ended(&execution.id).await;
     assert_eq!((ended.status, ended.fence), (ExecutionStatus::Completed, Fence(1)));
+}
+
+/// A store that does what it is told and answers that it is away, the first time each.
+#[derive(Debug, Default)]
+struct LosesAnswers {
+    created: AtomicU32,
+    started: AtomicU32,
+}
+
+#[async_trait]
+impl Sabotage for LosesAnswers {
+    async fn create(&self, inner: &dyn ExecutionStore, execution: &Execution) -> Result<()> {
+        inner.create(execution).await?;
+        match self.created.fetch_add(1, SeqCst) {
+            0 => Err(Error::unavailable("nobody knows what became of it")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn advance(
+        &self,
+        inner: &dyn ExecutionStore,
+        id: &ExecutionId,
+        fence: Fence,
+        change: &Transition,
+    ) -> Result<Advanced> {
+        let advanced = inner.advance(id, fence, change).await?;
+        match (change, self.started.fetch_add(1, SeqCst)) {
+            (Transition::Start { .. }, 0) => Err(Error::unavailable("nobody knows what became of it")),
+            _ => Ok(advanced),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_was_lost_leaves_nothing_that_waits_for_ever() {
+    let store = Saboteur::new(Arc::new(InProcessStore::default()), LosesAnswers::default());
+    let cluster = Cluster::on(Arc::new(store), [Reply::text("all the same"), Reply::text("too")]);
+    let gateway = cluster.member(1).await;
+    let refused = gateway.executions().submit(request("helper", "hello").mode(Mode::Detach)).await;
+    refused.unwrap_err();
+    let everything = Principal::system().visibility();
+    let page = PageRequest::first(10);
+    let stored =
+        cluster.store.executions().list(&ExecutionQuery::default(), &everything, page).await.unwrap().items;
+    let ended = cluster.ended(&stored[0].id).await;
+    assert_eq!(ended.status, ExecutionStatus::Completed);
+    assert_eq!(cluster.model.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_nobody_has_heard_of_for_long_keeps_its_own_executions() {
+    let cluster = Cluster::new([Reply::text("still here").after(Duration::from_secs(45))]);
+    let gateway = cluster.member(1).await;
+    let waiting = gateway.executions();
+    let waiting = tokio::spawn(async move { waiting.submit(request("helper", "hello")).await });
+    cluster.model.wait_for_requests(1).await;
+    // As after a time in which the store was away, so that nobody could say anything.
+    let long_ago = SystemClock.now() - jiff_duration(Duration::from_secs(600));
+    for (instance, _) in cluster.store.executions().instances().await.unwrap() {
+        cluster.store.executions().announce(&instance, long_ago).await.unwrap();
+    }
+    let _other = cluster.member(1).await;
+    match waiting.await.unwrap().unwrap() {
+        Submitted::Finished(done) => assert_eq!(done.outcome.raw_text, "still here"),
+        other => panic!("not finished: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_stands_although_the_execution_is_between_two_attempts() {
+    let cluster = Cluster::new([Reply::hang()]);
+    let gateway = cluster.member(1).await;
+    let execution = queued(&gateway).await;
+    cluster.model.wait_for_requests(1).await;
+    let outcome = gateway.executions().cancel(&execution.id, &user("ann", &[])).await.unwrap();
+    assert_eq!(outcome, CancelOutcome::Requested);
+    // It is stored when it is answered.
+    assert_eq!(cluster.stored(&execution.id).await.status, ExecutionStatus::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]

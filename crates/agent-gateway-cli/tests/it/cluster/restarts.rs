@@ -20,8 +20,8 @@ async fn until_ready(gateway: &Server, status: u16) {
     }
 }
 
-/// Restarts `server` while 400 runs are under way, with requests before, during and after.
-async fn a_restart_costs_nothing(cluster: &Cluster, server: &mut Private, fault: &str) {
+/// Takes `server` away while 400 runs are under way, with requests before, during and after.
+async fn a_restart_costs_nothing(cluster: &Cluster, server: &mut Private, (fault, away): (&str, Duration)) {
     let gateway = cluster.gateway();
     let (_one, _two) = (cluster.worker(), cluster.worker());
     let mut accepted = cluster.submit(&gateway, notes(200)).await;
@@ -34,6 +34,7 @@ async fn a_restart_costs_nothing(cluster: &Cluster, server: &mut Private, fault:
     let refused = client.post(gateway.url("/v1/agents/helper/invoke")).json(&body).send().await.unwrap();
     assert_eq!(refused.status(), 503, "{:?}", refused.text().await);
     assert!(refused.headers().contains_key("retry-after"), "{:?}", refused.headers());
+    sleep(away).await;
     server.start_again().await.unwrap();
     until_ready(&gateway, 200).await;
     accepted.extend(cluster.submit(&gateway, notes(200)).await);
@@ -52,7 +53,7 @@ async fn a_restart_of_redis_costs_nothing() {
     let postgres = needs_service!(Service::Postgres, TEST);
     let mut redis = needs_private!(Service::Redis, TEST);
     let cluster = Cluster::new(Queue::Redis, &Servers { postgres, queue: redis.url() }, SETTINGS).await;
-    a_restart_costs_nothing(&cluster, &mut redis, "restart of Redis under load").await;
+    a_restart_costs_nothing(&cluster, &mut redis, ("restart of Redis under load", Duration::ZERO)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +62,8 @@ async fn a_restart_of_rabbitmq_costs_nothing() {
     let postgres = needs_service!(Service::Postgres, TEST);
     let mut rabbitmq = needs_private!(Service::RabbitMq, TEST);
     let cluster = Cluster::new(Queue::RabbitMq, &Servers { postgres, queue: rabbitmq.url() }, SETTINGS).await;
-    a_restart_costs_nothing(&cluster, &mut rabbitmq, "restart of RabbitMQ under load").await;
+    a_restart_costs_nothing(&cluster, &mut rabbitmq, ("restart of RabbitMQ under load", Duration::ZERO))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +72,12 @@ async fn a_restart_of_postgres_costs_nothing() {
     let queue = needs_service!(Service::Redis, TEST);
     let mut postgres = needs_private!(Service::Postgres, TEST);
     let cluster = Cluster::new(Queue::Redis, &Servers { postgres: postgres.url(), queue }, SETTINGS).await;
-    a_restart_costs_nothing(&cluster, &mut postgres, "restart of Postgres under load (queue in Redis)").await;
+    a_restart_costs_nothing(
+        &cluster,
+        &mut postgres,
+        ("Postgres away for 40 s under load (queue in Redis)", Duration::from_secs(40)),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,6 +86,10 @@ async fn a_restart_of_the_only_server_costs_nothing() {
     let mut postgres = needs_private!(Service::Postgres, TEST);
     let servers = Servers { postgres: postgres.url(), queue: String::new() };
     let cluster = Cluster::new(Queue::Postgres, &servers, SETTINGS).await;
-    a_restart_costs_nothing(&cluster, &mut postgres, "restart of Postgres under load (queue in it too)")
-        .await;
+    a_restart_costs_nothing(
+        &cluster,
+        &mut postgres,
+        ("restart of Postgres under load (queue in it too)", Duration::ZERO),
+    )
+    .await;
 }
