@@ -29,8 +29,21 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
 
 /// Says what went wrong and answers the exit code.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
-    note(format_args!("{} {error:#}", paint(Colour::Red, "error:", &std::io::stderr())));
+    note(format_args!("{} {}", paint(Colour::Red, "error:", &std::io::stderr()), sentence(error)));
     ExitCode::from(1)
+}
+
+/// An error and its causes, each of them once: many repeat what the next one says.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 /// A colour for one word.

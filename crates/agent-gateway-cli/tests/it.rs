@@ -2,6 +2,8 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/bad_input.rs"]
 mod bad_input;
+#[path = "it/bad_servers.rs"]
+mod bad_servers;
 #[path = "it/cable.rs"]
 mod cable;
 #[path = "it/chat.rs"]

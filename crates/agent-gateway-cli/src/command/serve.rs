@@ -193,7 +193,9 @@ fn shown(agents: &[String]) -> String {
 
 /// Starts the log on stderr; `RUST_LOG` chooses what it says.
 pub(crate) fn log(format: LogFormat, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // The driver of RabbitMQ calls every lost connection an error; the backend says what that means.
+    let quiet = format!("{default},lapin=off");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second log in one process is not started: the first one stands.
     let _ = match format {
