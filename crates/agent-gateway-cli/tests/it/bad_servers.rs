@@ -1,8 +1,9 @@
 //! Databases and queues that cannot be used stop the start: one sentence, no password, no way around.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_gateway_testkit::{Service, needs_service};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::Instant;
 
 use crate::process::{Workspace, stderr};
 

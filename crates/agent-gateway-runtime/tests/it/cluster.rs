@@ -30,6 +30,7 @@ use agent_gateway_testkit::{
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use tokio::task::JoinSet;
 
 use crate::world::{NoFiles, Source, agent, request, user};
 
@@ -295,8 +296,9 @@ async fn a_write_whose_answer_was_lost_leaves_nothing_that_waits_for_ever() {
 async fn a_process_that_nobody_has_heard_of_for_long_keeps_its_own_executions() {
     let cluster = Cluster::new([Reply::text("still here").after(Duration::from_secs(45))]);
     let gateway = cluster.member(1).await;
-    let waiting = gateway.executions();
-    let waiting = tokio::spawn(async move { waiting.submit(request("helper", "hello")).await });
+    let mut waiting = JoinSet::new();
+    let executions = gateway.executions();
+    waiting.spawn(async move { executions.submit(request("helper", "hello")).await });
     cluster.model.wait_for_requests(1).await;
     // As after a time in which the store was away, so that nobody could say anything.
     let long_ago = SystemClock.now() - jiff_duration(Duration::from_secs(600));
@@ -304,7 +306,7 @@ async fn a_process_that_nobody_has_heard_of_for_long_keeps_its_own_executions() 
         cluster.store.executions().announce(&instance, long_ago).await.unwrap();
     }
     let _other = cluster.member(1).await;
-    match waiting.await.unwrap().unwrap() {
+    match waiting.join_next().await.unwrap().unwrap().unwrap() {
         Submitted::Finished(done) => assert_eq!(done.outcome.raw_text, "still here"),
         other => panic!("not finished: {other:?}"),
     }
