@@ -90,6 +90,11 @@ pub(crate) async fn start(shared: &Shared, execution: &mut Execution) -> Result<
     }
 }
 
+/// Whether this process serves the agent of an execution.
+pub(crate) fn knows_agent(shared: &Shared, execution: &Execution) -> bool {
+    shared.snapshot.load().plan(execution.agent_id.as_str()).is_some()
+}
+
 /// Judges an execution that was started for a new attempt, whose fence it has. The log is read behind that start: what an
 /// earlier attempt wrote until then counts, and it cannot write any more.
 pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdict> {

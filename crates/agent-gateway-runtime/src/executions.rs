@@ -382,11 +382,15 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often a cancellation looks again when the execution moved on meanwhile.
 const CANCEL_TRIES: usize = 5;
 
-/// Stores an execution and queues it. A job that cannot be queued leaves no queued record behind.
+/// Stores an execution and queues it. A job that cannot be queued leaves no queued record behind, unless the caller gave it a
+/// key: who repeats such a request gets this execution, which is therefore queued as soon as that is possible.
 async fn enqueue(shared: &Shared, execution: Execution) -> Result<Box<Execution>> {
     shared.ports.persistence.executions().create(&execution).await?;
     let job = Job::new(execution.id.clone(), execution.created_at);
     if let Err(error) = shared.ports.queue.enqueue(&job).await {
+        if execution.idempotency.is_some() && error.kind() == ErrorKind::Unavailable {
+            return Err(error);
+        }
         end_unrun(shared, &execution, failed("the queue did not accept the execution")).await?;
         return Err(error);
     }

@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tracing::info_span;
 
 use crate::{
-    attempt::{Started, Verdict, is_awaited, judge, start},
+    attempt::{Started, Verdict, is_awaited, judge, knows_agent, start},
     gateway::{Orphans, Shared},
     idempotency::expiry,
     presence::{BEAT, Silent},
@@ -149,10 +149,12 @@ async fn adopt_orphans(shared: &Arc<Shared>, silent: &mut Silent) -> Result<()> 
         let Some(gone) = orphan.instance.clone().filter(|instance| !left.contains(instance)) else {
             continue;
         };
+        // Those who work look after what is worked on, and those who know an agent after its executions.
+        let is_anothers = (shared.limits.workers == 0 && orphan.options.departure == Departure::Detaches)
+            || (!knows_agent(shared, &orphan) && left.len() > 1);
         let dealt = if shared.hands_over() && orphan.status == ExecutionStatus::Queued {
             queue_again(shared, &orphan, &gone).await
-        } else if shared.limits.workers == 0 && orphan.options.departure == Departure::Detaches {
-            // Those who work look after what is worked on.
+        } else if is_anothers {
             continue;
         } else {
             recover(shared, orphan, Cause::ProcessGone).await.map(drop)
@@ -199,6 +201,9 @@ async fn look_at_stray(shared: &Arc<Shared>, stray: &Stray) -> Result<Dealt> {
     match &stray.wanted {
         Wanted::End(outcome) if is_mine || found.status == ExecutionStatus::Queued => {
             end_unrun(shared, &found, Outcome::clone(outcome)).await.map(|_| Dealt::With)
+        }
+        Wanted::Care if is_mine && found.status == ExecutionStatus::Queued && shared.hands_over() => {
+            queue_again(shared, &found, shared.ports.presence.id()).await.map(|()| Dealt::With)
         }
         Wanted::Care if is_mine => recover(shared, found, Cause::EndLost).await,
         // What another process has taken over is its business.

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info_span;
 
 use crate::{
-    attempt::{Started, Verdict, judge, start},
+    attempt::{Started, Verdict, judge, knows_agent, start},
     gateway::Shared,
     heartbeat::Heartbeat,
     run::run,
@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(200);
 enum Worked {
     /// Its execution has ended, or is seen through by somebody.
     Through,
-    /// A process that is alive runs its execution.
+    /// A process that is alive runs its execution, or may be able to.
     Elsewhere,
     /// Its execution was ended because it cannot be run.
     GivenUp(String),
@@ -105,7 +105,7 @@ async fn attempt(shared: &Arc<Shared>, leased: Leased) {
     let Leased { job, lease, delivery } = leased;
     let id = &job.execution_id;
     let heartbeat = Heartbeat::start(shared, lease);
-    let worked = AssertUnwindSafe(execute(shared, id)).catch_unwind().await;
+    let worked = AssertUnwindSafe(execute(shared, id, delivery)).catch_unwind().await;
     let worked = worked.unwrap_or_else(|_| Err(Error::unexpected("a worker panicked")));
     let Some(lease) = heartbeat.stop().await else { return };
     if worked.is_err() && shared.running.is_stopping() {
@@ -193,7 +193,7 @@ async fn find(shared: &Shared, id: &ExecutionId) -> Result<Option<Execution>> {
 }
 
 /// Runs a queued execution. One that ended meanwhile needs nothing more.
-async fn execute(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Worked> {
+async fn execute(shared: &Arc<Shared>, id: &ExecutionId, delivery: u32) -> Result<Worked> {
     // What this process starts must not be taken for abandoned.
     shared.ports.presence.known(&shared.ports).await?;
     // The place is taken first, so that a cancellation from here on finds it.
@@ -207,6 +207,10 @@ async fn execute(shared: &Arc<Shared>, id: &ExecutionId) -> Result<Worked> {
     // A queue may hand a job out twice, and a lease may run out under a worker that is well: who runs an execution is
     // settled by the store alone.
     if is_elsewhere(shared, &execution).await? {
+        return Ok(Worked::Elsewhere);
+    }
+    // While a new release is rolled out, another process may know an agent that this one does not.
+    if !knows_agent(shared, &execution) && delivery <= shared.limits.max_retries {
         return Ok(Worked::Elsewhere);
     }
     if start(shared, &mut execution).await? == Started::ByAnother {

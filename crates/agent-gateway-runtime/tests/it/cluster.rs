@@ -2,7 +2,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -12,7 +12,7 @@ use agent_gateway_core::{
     capability::{BackendInfo, Durability, QueueCapability},
     clock::{Clock, SystemClock},
     execution::{Advanced, Execution, ExecutionQuery, ExecutionStatus, Fence, Mode, Transition},
-    id::{AgentId, ExecutionId, InstanceId, ModelName},
+    id::{AgentId, ExecutionId, IdempotencyKey, InstanceId, ModelName},
     in_process::{InProcessQueue, InProcessStore},
     page::PageRequest,
     ports::{
@@ -36,43 +36,50 @@ use crate::world::{NoFiles, Source, agent, request, user};
 
 /// A queue in this process that several gateways share, as if it were a server.
 #[derive(Debug, Default)]
-struct Broker(InProcessQueue);
+struct Broker {
+    jobs: InProcessQueue,
+    /// Whether nothing can be put in.
+    away: AtomicBool,
+}
 
 #[async_trait]
 impl ExecutionQueue for Broker {
     fn info(&self) -> BackendInfo {
-        self.0.info()
+        self.jobs.info()
     }
     fn capability(&self) -> QueueCapability {
-        let inner = self.0.capability();
+        let inner = self.jobs.capability();
         QueueCapability::new(Durability::Durable, inner.longest_delay, inner.max_payload)
     }
     async fn prepare(&self) -> Result<()> {
-        self.0.prepare().await
+        self.jobs.prepare().await
     }
     async fn enqueue(&self, job: &Job) -> Result<()> {
-        self.0.enqueue(job).await
+        if self.away.load(SeqCst) {
+            return Err(Error::unavailable("the queue is away"));
+        }
+        self.jobs.enqueue(job).await
     }
     async fn lease(&self, request: LeaseRequest) -> Result<Vec<Leased>> {
-        self.0.lease(request).await
+        self.jobs.lease(request).await
     }
     async fn extend(&self, lease: &Lease, by: Duration) -> Result<()> {
-        self.0.extend(lease, by).await
+        self.jobs.extend(lease, by).await
     }
     async fn complete(&self, lease: Lease) -> Result<()> {
-        self.0.complete(lease).await
+        self.jobs.complete(lease).await
     }
     async fn release(&self, lease: Lease, again: Redelivery) -> Result<()> {
-        self.0.release(lease, again).await
+        self.jobs.release(lease, again).await
     }
     async fn request_cancel(&self, id: &ExecutionId) -> Result<()> {
-        self.0.request_cancel(id).await
+        self.jobs.request_cancel(id).await
     }
     fn cancellations(&self) -> BoxStream<'static, ExecutionId> {
-        self.0.cancellations()
+        self.jobs.cancellations()
     }
     async fn depth(&self) -> Result<Depth> {
-        self.0.depth().await
+        self.jobs.depth().await
     }
     async fn close(&self) -> Result<()> {
         Ok(())
@@ -289,6 +296,23 @@ async fn a_write_whose_answer_was_lost_leaves_nothing_that_waits_for_ever() {
         cluster.store.executions().list(&ExecutionQuery::default(), &everything, page).await.unwrap().items;
     let ended = cluster.ended(&stored[0].id).await;
     assert_eq!(ended.status, ExecutionStatus::Completed);
+    assert_eq!(cluster.model.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_request_whose_queue_was_away_gets_the_execution_that_runs_when_it_is_back() {
+    let cluster = Cluster::new([Reply::text("once")]);
+    let gateway = cluster.member(1).await;
+    let executions = gateway.executions();
+    let keyed = || {
+        let request = request("helper", "hello").mode(Mode::Detach);
+        executions.submit(request.idempotency_key(IdempotencyKey::new("k").unwrap()))
+    };
+    cluster.queue.away.store(true, SeqCst);
+    keyed().await.unwrap_err();
+    cluster.queue.away.store(false, SeqCst);
+    let Submitted::Queued(execution) = keyed().await.unwrap() else { panic!("not queued") };
+    assert_eq!(cluster.ended(&execution.id).await.status, ExecutionStatus::Completed);
     assert_eq!(cluster.model.requests().len(), 1);
 }
 
