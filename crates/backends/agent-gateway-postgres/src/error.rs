@@ -15,8 +15,10 @@ pub(crate) enum Cause {
     TooManyConnections,
     /// The server has no more memory or disk.
     Resources,
-    /// A lock or a statement took longer than it may.
+    /// A lock or a statement took longer than it may, says the server.
     Slow,
+    /// The server says nothing.
+    Silent,
     /// The server is a standby.
     ReadOnly,
     /// A right is missing.
@@ -88,6 +90,7 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
         ),
         Cause::Resources => Error::unavailable("the database has no memory or disk left"),
         Cause::Slow => Error::unavailable("the database took longer than it may"),
+        Cause::Silent => return silent(operation),
         Cause::ReadOnly => {
             Error::unavailable("the database takes no writes: it is a standby, or set to read only")
         }
@@ -118,6 +121,11 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
         Cause::Other => Error::unexpected("the database driver failed"),
     };
     converted.during(operation).caused_by(error)
+}
+
+/// What a wait answers that came to its end without the server.
+pub(crate) fn silent(operation: &'static str) -> Error {
+    Error::unavailable("the database did not answer in time").during(operation)
 }
 
 /// What every call after `close` answers.

@@ -128,7 +128,7 @@ impl Taker {
         let rows = match ran {
             Ok(rows) => rows,
             Err(failed) => {
-                if matches!(failed.cause, Cause::Lost | Cause::Slow) {
+                if matches!(failed.cause, Cause::Lost | Cause::Silent) {
                     self.shared.give_back(Unwanted { tokens: vec![token], ..Unwanted::default() });
                 }
                 return Err(failed);
