@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a new connection may take, and what is asked first over it.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server works for a statement of the pool: what nobody waits for any more must not pile up there.
 pub(crate) const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 /// Says so to the server, where its operator allows more: in milliseconds, as `pg_settings` counts them. A startup parameter
@@ -40,6 +40,17 @@ pub(crate) async fn single(operation: &'static str, config: &PostgresConfig) -> 
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(failed(convert(operation, error))),
         Err(_) => Err(failed(silent(operation))),
+    }
+}
+
+/// Waits for what is asked first over a connection, with an end.
+pub(crate) async fn early<T>(
+    operation: &'static str,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, answer).await {
+        Ok(answer) => answer.map_err(|error| convert(operation, error)),
+        Err(_) => Err(silent(operation)),
     }
 }
 
