@@ -54,7 +54,7 @@ impl Drop for Offer {
     fn drop(&mut self) {
         if !self.jobs.is_empty() {
             let leases = self.jobs.drain(..).map(|leased| leased.lease).collect();
-            self.shared.give_back(Unwanted { leases, tokens: Vec::new() });
+            self.shared.give_back(Unwanted { leases, ..Unwanted::default() });
         }
     }
 }

@@ -67,11 +67,15 @@ async fn a_job_that_cannot_be_read_stops_no_other() {
     world
         .run("INSERT INTO {s}.execution_queue (execution_id, due_at, payload) VALUES ('odd', now(), 'odd')")
         .await;
+    // Nor one whose id no execution can have.
+    world
+        .run("INSERT INTO {s}.execution_queue (execution_id, due_at, payload) VALUES ('', now(), '{}')")
+        .await;
     let good = job();
     queue.enqueue(&good).await.unwrap();
-    let leased = queue.lease(ask(1, LONG)).await.unwrap().pop().unwrap();
-    assert_eq!(leased.job, good);
-    assert_eq!(queue.depth().await.unwrap(), Depth { leased: 1, dead: 1, ..Depth::default() });
+    let leased = queue.lease(ask(3, LONG)).await.unwrap().pop().unwrap();
+    assert_eq!((leased.job, leased.delivery), (good, 1));
+    assert_eq!(queue.depth().await.unwrap(), Depth { leased: 1, dead: 2, ..Depth::default() });
 }
 
 #[tokio::test]
