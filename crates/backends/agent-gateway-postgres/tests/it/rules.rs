@@ -140,7 +140,7 @@ async fn the_pool_lives_until_the_last_of_its_users_is_closed() {
     lock.close().await;
     assert_eq!(lock.release(guard).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let sessions = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{}.%' \
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%\"{}\".%' \
          AND pid <> pg_backend_pid()",
         world.schema
     );
