@@ -87,6 +87,6 @@ fn tell(shared: &Shared, notification: &PgNotification) {
             Err(error) => tracing::warn!(error = ?error, "a request to stop names no execution"),
         }
     } else if payload != shared.instance {
-        shared.wake.notify_one();
+        shared.notice.notify_one();
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) instance: String,
     /// Told when there may be a job, or something to give back.
     pub(super) wake: Notify,
+    /// Told when another process says that there may be a job, as it says to every process.
+    pub(super) notice: Notify,
     /// Leases that were made and reached nobody.
     unwanted: Mutex<Unwanted>,
     /// Gone once the queue is closed.
@@ -90,6 +92,7 @@ impl Shared {
             channels: Channels { jobs: channel("jobs"), cancel: channel("cancel") },
             instance: Uuid::now_v7().to_string(),
             wake: Notify::new(),
+            notice: Notify::new(),
             unwanted: Mutex::default(),
             cancellations: Mutex::new(Some(broadcast::Sender::new(CANCELLATIONS))),
             member,
