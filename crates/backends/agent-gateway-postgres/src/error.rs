@@ -1,5 +1,6 @@
 //! The one conversion from the driver's errors.
-use agent_gateway_core::{Error, Retry};
+use agent_gateway_core::Error;
+use agent_gateway_sql::closed;
 use sqlx::Error as Driver;
 
 /// What a failure is about. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -126,17 +127,4 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
 /// What a wait answers that came to its end without the server.
 pub(crate) fn silent(operation: &'static str) -> Error {
     Error::unavailable("the database did not answer in time").during(operation)
-}
-
-/// What every call after `close` answers.
-pub(crate) fn closed() -> Error {
-    Error::unavailable("the database is closed").retry_as(Retry::Never)
-}
-
-/// The same failure for one more caller of a batch.
-pub(crate) fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.message().to_owned())
-        .retry_as(error.retry())
-        .during(error.operation())
-        .caused_by(format!("{error:?}"))
 }

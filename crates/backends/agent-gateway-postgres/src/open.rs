@@ -11,10 +11,10 @@ use agent_gateway_core::{
     Error, Result,
     capability::{BackendInfo, Durability},
 };
-use agent_gateway_sql::Names;
+use agent_gateway_sql::{Names, closed};
 use sqlx::{PgPool, Row};
 
-use crate::{PostgresConfig, connect, error::closed, prepare};
+use crate::{PostgresConfig, connect, prepare};
 
 const OPERATION: &str = "postgres.open";
 
