@@ -76,7 +76,7 @@ impl LostTake {
 
     /// The same for the second time, where this was the first.
     pub(super) fn again(self) -> Option<Self> {
-        (self.due < self.over).then(|| Self { due: self.over, ..self })
+        (self.due < self.over).then_some(Self { due: self.over, ..self })
     }
 }
 
