@@ -109,6 +109,20 @@ impl Error {
         self
     }
 
+    /// The same failure for one more caller, as when many wait for one answer. The cause stays as a text.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let inner = &*self.0;
+        Self(Box::new(Inner {
+            kind: inner.kind,
+            message: inner.message.clone(),
+            retry: inner.retry,
+            operation: inner.operation,
+            context: inner.context.clone(),
+            source: inner.source.as_ref().map(|source| source.to_string().into()),
+        }))
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -200,5 +214,13 @@ mod tests {
         assert_eq!(error.to_string(), "sqlite.open: the database does not answer (path: a.db)");
         assert_eq!(error.retry(), Retry::Later(None));
         assert_eq!(Error::invalid("no").retry(), Retry::Never);
+    }
+
+    #[test]
+    fn a_copy_says_the_same() {
+        let error = Error::conflict("moved on").during("a.b").with("id", 7).caused_by("the other one");
+        let copy = error.retry_as(Retry::Exhausted).copy();
+        assert_eq!(format!("{copy:?}"), "Conflict: a.b: moved on (id: 7); caused by the other one");
+        assert_eq!((copy.retry(), copy.context().len()), (Retry::Exhausted, 1));
     }
 }

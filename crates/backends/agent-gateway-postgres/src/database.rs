@@ -1,16 +1,16 @@
 //! The port of the shared stores: reads go to the pool, writes to the writer.
 use std::time::Duration;
 
-use agent_gateway_core::{Error, ErrorKind, Result};
+use agent_gateway_core::Result;
 use agent_gateway_sql::{Database, Effect, Grouped, Names, Statement, Syntax, Writer};
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{PgPool, postgres::PgRow};
 
 use crate::{
-    connect,
-    error::{Cause, cause, convert},
+    error::{Cause, convert, silent},
     open::Member,
     row::{Row, arguments},
+    statement::{self, Plan},
 };
 
 const OPERATION: &str = "postgres.read";
@@ -28,31 +28,23 @@ impl Connections {
     /// The rows of a reading statement; `Unavailable` when they are not there in time.
     pub(crate) async fn read_within(&self, time: Duration, statement: Statement) -> Result<Vec<Row>> {
         let pool = self.member.pool(OPERATION)?;
-        match tokio::time::timeout(time, fetch(pool, &statement)).await {
-            Ok(rows) => rows,
-            Err(_) => {
-                Err(Error::new(ErrorKind::Unavailable, "the database did not answer in time")
-                    .during(OPERATION))
-            }
-        }
+        let rows = match tokio::time::timeout(time, fetch(pool, statement)).await {
+            Ok(rows) => rows?,
+            Err(_) => return Err(silent(OPERATION)),
+        };
+        Ok(rows.into_iter().map(Row).collect())
     }
 }
 
-/// A connection that was used a moment ago may be gone, as all of them are when a server restarts; then another one is asked
-/// whether it lives before it reads.
-async fn fetch(pool: &PgPool, statement: &Statement) -> Result<Vec<Row>> {
-    let failed = |error| convert(OPERATION, error);
-    let text = || AssertSqlSafe(statement.text.clone());
-    let args = arguments(&statement.args).map_err(failed)?;
-    let rows = match sqlx::query_with(text(), args).fetch_all(pool).await {
-        Err(error) if cause(&error) == Cause::Lost => {
-            let mut connection = connect::living(pool).await.map_err(failed)?;
-            let args = arguments(&statement.args).map_err(failed)?;
-            sqlx::query_with(text(), args).fetch_all(&mut *connection).await
-        }
-        rows => rows,
-    };
-    Ok(rows.map_err(failed)?.into_iter().map(Row).collect())
+/// Few reads are slow, and which they are is seen only then: those begin again with more time.
+async fn fetch(pool: &PgPool, statement: Statement) -> Result<Vec<PgRow>> {
+    let Statement { text, args, .. } = statement;
+    let read = statement::Statement { operation: OPERATION, text, plan: Plan::Kept };
+    let args = || arguments(&args).map_err(|error| convert(OPERATION, error));
+    match read.repeat(pool, args).await {
+        Err(failed) if failed.cause == Cause::Slow => Ok(read.run_long(pool, args()?).await?),
+        rows => Ok(rows?),
+    }
 }
 
 #[async_trait]

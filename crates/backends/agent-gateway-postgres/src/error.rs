@@ -1,5 +1,6 @@
 //! The one conversion from the driver's errors.
-use agent_gateway_core::{Error, Retry};
+use agent_gateway_core::Error;
+use agent_gateway_sql::closed;
 use sqlx::Error as Driver;
 
 /// What a failure is about. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -15,8 +16,10 @@ pub(crate) enum Cause {
     TooManyConnections,
     /// The server has no more memory or disk.
     Resources,
-    /// A lock or a statement took longer than it may.
+    /// A lock or a statement took longer than it may, says the server.
     Slow,
+    /// The server says nothing.
+    Silent,
     /// The server is a standby.
     ReadOnly,
     /// A right is missing.
@@ -88,6 +91,7 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
         ),
         Cause::Resources => Error::unavailable("the database has no memory or disk left"),
         Cause::Slow => Error::unavailable("the database took longer than it may"),
+        Cause::Silent => return silent(operation),
         Cause::ReadOnly => {
             Error::unavailable("the database takes no writes: it is a standby, or set to read only")
         }
@@ -120,15 +124,7 @@ pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
     converted.during(operation).caused_by(error)
 }
 
-/// What every call after `close` answers.
-pub(crate) fn closed() -> Error {
-    Error::unavailable("the database is closed").retry_as(Retry::Never)
-}
-
-/// The same failure for one more caller of a batch.
-pub(crate) fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.message().to_owned())
-        .retry_as(error.retry())
-        .during(error.operation())
-        .caused_by(format!("{error:?}"))
+/// What a wait answers that came to its end without the server.
+pub(crate) fn silent(operation: &'static str) -> Error {
+    Error::unavailable("the database did not answer in time").during(operation)
 }

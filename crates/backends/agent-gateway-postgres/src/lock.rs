@@ -17,23 +17,31 @@ use crate::{
     statement::{Args, Plan, Statement, micros},
 };
 
+// Of two who come for one name, the second draws its fence after the first has written. What ran out long ago goes by the way.
 const ACQUIRE: &str = "\
-    INSERT INTO {p}locks AS held (name, token, fence, held_until) \
-    VALUES ($1, $2, 1, now() + $3 * interval '1 microsecond') \
+    WITH turn AS MATERIALIZED ( \
+        SELECT pg_advisory_xact_lock(hashtextextended('{p}locks ' || $1, 0)) \
+    ), forgotten AS ( \
+        DELETE FROM {p}locks WHERE name IN ( \
+            SELECT name FROM {p}locks WHERE held_until < now() - interval '1 hour' AND name <> $1 \
+            LIMIT 100 FOR UPDATE SKIP LOCKED \
+        ) \
+    ) \
+    INSERT INTO {p}locks AS held (name, token, held_until) \
+    SELECT $1, $2, now() + $3 * interval '1 microsecond' FROM turn \
     ON CONFLICT (name) DO UPDATE \
-    SET token = excluded.token, fence = held.fence + 1, held_until = excluded.held_until \
+    SET token = excluded.token, fence = DEFAULT, held_until = excluded.held_until \
     WHERE held.held_until <= now() \
     RETURNING fence";
-// A lock that ran out may be renewed as long as nobody took it: no other holder has written in between.
+// A lock that ran out may be renewed as long as nobody took it, for an hour: no other holder has written in between.
 const RENEW: &str = "\
     UPDATE {p}locks SET held_until = now() + $3 * interval '1 microsecond' \
     WHERE name = $1 AND token = $2 RETURNING fence";
-const RELEASE: &str =
-    "UPDATE {p}locks SET token = '', held_until = '-infinity' WHERE name = $1 AND token = $2 RETURNING fence";
+const RELEASE: &str = "DELETE FROM {p}locks WHERE name = $1 AND token = $2 RETURNING fence";
 
 /// Locks in a table, by the server's clock; no connection is held while a lock is.
 ///
-/// One row stays for every name that was ever locked, because a fence never falls. [`Postgres::prepare`] makes the table.
+/// All names draw their fences out of one sequence, so a fence never falls. [`Postgres::prepare`] makes the table.
 #[derive(Debug)]
 pub struct PostgresLock {
     member: Member,

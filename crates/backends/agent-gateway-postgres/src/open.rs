@@ -11,14 +11,10 @@ use agent_gateway_core::{
     Error, Result,
     capability::{BackendInfo, Durability},
 };
-use agent_gateway_sql::Names;
+use agent_gateway_sql::{Names, closed};
 use sqlx::{PgPool, Row};
 
-use crate::{
-    PostgresConfig, connect,
-    error::{closed, convert},
-    prepare,
-};
+use crate::{PostgresConfig, connect, prepare};
 
 const OPERATION: &str = "postgres.open";
 
@@ -49,13 +45,14 @@ impl Postgres {
             names = names.in_schema(schema)?;
         }
         let mut connection = connect::single(OPERATION, &config).await?;
-        let about = sqlx::query("SELECT current_setting('server_version'), current_schema()::text")
-            .fetch_one(&mut connection)
-            .await
-            .and_then(|row| Ok((row.try_get::<String, _>(0)?, row.try_get::<Option<String>, _>(1)?)));
+        let about = connect::early(OPERATION, async {
+            let text = "SELECT current_setting('server_version'), current_schema()::text";
+            let row = sqlx::query(text).fetch_one(&mut connection).await?;
+            Ok((row.try_get::<String, _>(0)?, row.try_get::<Option<String>, _>(1)?))
+        })
+        .await;
         connect::dismiss(connection).await;
-        let (version, current) =
-            about.map_err(|error| convert(OPERATION, error).with("database", config.location()))?;
+        let (version, current) = about.map_err(|error| error.with("database", config.location()))?;
         let schema = config.schema.clone().or(current).ok_or_else(|| {
             Error::misconfigured("the user's search_path names no schema: set `schema`")
                 .during(OPERATION)

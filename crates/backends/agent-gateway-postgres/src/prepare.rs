@@ -1,4 +1,6 @@
 //! Making the schema, by one process at a time.
+use std::time::Duration;
+
 use agent_gateway_core::{Error, Result};
 use agent_gateway_sql::{
     Names,
@@ -13,13 +15,15 @@ use crate::{
     PostgresConfig,
     adopt::Place,
     connect,
-    error::{Cause, cause, convert},
+    error::{Cause, cause, convert, silent},
 };
 
 pub(crate) const OPERATION: &str = "postgres.prepare";
 
 /// How long another process's migration is waited for.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '60s'; SET statement_timeout = 0";
+/// The same where the server says nothing, not even that it took too long.
+const LOCK_PATIENCE: Duration = Duration::from_secs(65);
 
 /// Creates or migrates everything, over a connection of its own: closing that gives the lock up, whatever happened.
 pub(crate) async fn prepare(config: &PostgresConfig, names: &Names, schema: &str) -> Result<()> {
@@ -44,18 +48,21 @@ async fn locked(connection: &mut PgConnection, names: &Names, schema: &str) -> R
     let mut migrator = migrations(names, &Dialect::POSTGRES);
     // The driver's own lock would be one for the whole database, and it keeps it when a migration fails.
     migrator.set_locking(false);
-    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *connection).await.map_err(failed)?;
-    sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
-        .bind(format!("agent-gateway migrations of {schema}"))
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?;
+    connect::early(OPERATION, sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *connection)).await?;
+    let lock = async {
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
+            .bind(format!("agent-gateway migrations of {schema}"))
+            .execute(&mut *connection)
+            .await
+            .map(drop)
+    };
+    waited(lock).await?;
     // Even `IF NOT EXISTS` needs the right to create, which a gateway may do without once everything is there.
-    if !has_schema(connection, schema).await.map_err(failed)? {
+    if !connect::early(OPERATION, has_schema(connection, schema)).await? {
         let text = AssertSqlSafe(format!("CREATE SCHEMA \"{}\"", schema.replace('"', "\"\"")));
         sqlx::query(text).execute(&mut *connection).await.map_err(failed)?;
     }
-    if is_current(connection, names, &migrator).await.map_err(failed)? {
+    if waited(is_current(connection, names, &migrator)).await? {
         return Ok(());
     }
     let place = Place { names, schema };
@@ -67,6 +74,14 @@ async fn locked(connection: &mut PgConnection, names: &Names, schema: &str) -> R
     migrator.run_direct(None, &mut *transaction, false).await.map_err(explain)?;
     place.move_rows(&mut transaction).await?;
     transaction.commit().await.map_err(failed)
+}
+
+/// A wait for a lock that somebody else may hold, with an end.
+async fn waited<T>(wait: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+    match tokio::time::timeout(LOCK_PATIENCE, wait).await {
+        Ok(outcome) => outcome.map_err(failed),
+        Err(_) => Err(silent(OPERATION)),
+    }
 }
 
 async fn has_schema(connection: &mut PgConnection, schema: &str) -> Result<bool, sqlx::Error> {

@@ -1,20 +1,22 @@
-//! One statement, its own transaction, in bounded time. For the queue and the lock.
+//! One statement of the pool, its own transaction, in bounded time.
 use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{Error, Result};
 use sqlx::{
     AssertSqlSafe, PgPool, Postgres,
-    pool::PoolConnection,
     postgres::{PgArguments, PgRow},
 };
 
 use crate::{
-    connect,
-    error::{Cause, cause, convert},
+    connect::{Loan, STATEMENT_LIMIT},
+    error::{Cause, cause, convert, silent},
 };
 
-/// How long a statement may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement may take: a moment longer than the server works for it, so that it is the server who says so.
+const TIMEOUT: Duration = STATEMENT_LIMIT.saturating_add(Duration::from_secs(1));
+/// How long a statement may take that is known to be slow, and the server's share of that.
+const LONG_TIMEOUT: Duration = Duration::from_secs(22);
+const BEGIN_LONG: &str = "BEGIN; SET LOCAL statement_timeout = '20s'";
 /// How often a statement that is safe to repeat is begun.
 const ATTEMPTS: u32 = 3;
 
@@ -40,6 +42,11 @@ impl Failed {
         Self { cause: cause(&error), error: convert(operation, error) }
     }
 
+    /// Whether the server answered, so that the connection can be used again; that to a standby is better replaced.
+    fn is_answer(&self) -> bool {
+        !matches!(self.cause, Cause::Lost | Cause::Silent | Cause::ReadOnly | Cause::Protocol | Cause::Other)
+    }
+
     /// Whether the same statement may do better at once: on another connection, or after another transaction.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self.cause, Cause::Lost | Cause::Race)
@@ -63,39 +70,53 @@ pub(crate) struct Statement {
 impl Statement {
     /// Runs it once.
     pub(crate) async fn run(&self, pool: &PgPool, args: PgArguments) -> Result<Vec<PgRow>, Failed> {
-        let connection = pool.acquire().await.map_err(|error| Failed::new(self.operation, error))?;
-        self.run_on(connection, args).await
+        let loan = Loan::from(pool).await.map_err(|error| Failed::new(self.operation, error))?;
+        self.run_on(loan, args).await
     }
 
     /// Runs it once more after a connection was lost: where one is, there may be others, so this one is asked first.
     pub(crate) async fn run_again(&self, pool: &PgPool, args: PgArguments) -> Result<Vec<PgRow>, Failed> {
-        let connection = connect::living(pool).await.map_err(|error| Failed::new(self.operation, error))?;
-        self.run_on(connection, args).await
+        let loan = Loan::living(pool).await.map_err(|error| Failed::new(self.operation, error))?;
+        self.run_on(loan, args).await
     }
 
-    async fn run_on(
-        &self,
-        mut connection: PoolConnection<Postgres>,
-        args: PgArguments,
-    ) -> Result<Vec<PgRow>, Failed> {
+    /// Runs it with more time, after the server stopped it.
+    pub(crate) async fn run_long(&self, pool: &PgPool, args: PgArguments) -> Result<Vec<PgRow>, Failed> {
         let failed = |error| Failed::new(self.operation, error);
-        let query =
-            sqlx::query_with(AssertSqlSafe(self.text.clone()), args).persistent(self.plan == Plan::Kept);
-        match tokio::time::timeout(TIMEOUT, query.fetch_all(&mut *connection)).await {
-            Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(error)) => {
-                let failed = failed(error);
-                if failed.cause == Cause::Lost {
-                    connection.close_on_drop();
-                }
-                Err(failed)
-            }
-            Err(_) => {
-                // Its answer may still come, and must not be taken for that of the next statement.
-                connection.close_on_drop();
-                let error = Error::unavailable("the database took longer than it may").during(self.operation);
-                Err(Failed { cause: Cause::Slow, error })
-            }
+        let mut loan = Loan::from(pool).await.map_err(failed)?;
+        let run = async {
+            let connection = loan.connection()?;
+            sqlx::raw_sql(BEGIN_LONG).execute(&mut *connection).await?;
+            let rows = self.query(args).fetch_all(&mut *connection).await?;
+            sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
+            Ok(rows)
+        };
+        let rows = self.within(LONG_TIMEOUT, run).await?;
+        loan.give_back();
+        Ok(rows)
+    }
+
+    async fn run_on(&self, mut loan: Loan, args: PgArguments) -> Result<Vec<PgRow>, Failed> {
+        let run = async { self.query(args).fetch_all(loan.connection()?).await };
+        let ran = self.within(TIMEOUT, run).await;
+        if ran.as_ref().err().is_none_or(|failed| failed.is_answer()) {
+            loan.give_back();
+        }
+        ran
+    }
+
+    fn query(&self, args: PgArguments) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+        sqlx::query_with(AssertSqlSafe(self.text.clone()), args).persistent(self.plan == Plan::Kept)
+    }
+
+    async fn within(
+        &self,
+        limit: Duration,
+        run: impl Future<Output = Result<Vec<PgRow>, sqlx::Error>>,
+    ) -> Result<Vec<PgRow>, Failed> {
+        match tokio::time::timeout(limit, run).await {
+            Ok(ran) => ran.map_err(|error| Failed::new(self.operation, error)),
+            Err(_) => Err(Failed { cause: Cause::Silent, error: silent(self.operation) }),
         }
     }
 

@@ -25,6 +25,9 @@ const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::text, pg_postmaster_sta
                      set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), \
                      set_config('lock_timeout', '5s', true), set_config('statement_timeout', '20s', true), \
                      set_config('idle_in_transaction_session_timeout', '30s', true)";
+/// Between two crashes a server is not new, but its statistics are; and it may give the number of a transaction that the crash
+/// undid to another one. An operator who resets the statistics only makes the answer one that nobody knows.
+const LIFE: &str = "SELECT pg_stat_get_bgwriter_stat_reset_time()::text";
 /// How long anything may take before the connection counts as lost.
 const TIMEOUT: Duration = Duration::from_secs(25);
 /// How often the server is asked for the end of a transaction that it still sees running, and the pause between.
@@ -37,6 +40,8 @@ pub(crate) struct PostgresDriver {
     member: Arc<Member>,
     connection: Option<PgConnection>,
     transaction: Option<Transaction>,
+    /// The life of the server in which the connection was opened; behind a pooler it may end before the connection does.
+    life: String,
 }
 
 /// What identifies a transaction after its connection is lost.
@@ -45,22 +50,29 @@ struct Transaction {
     number: String,
     /// When its server started: the numbers of another one tell nothing.
     server: String,
+    /// The life of that server: see [`LIFE`].
+    life: String,
 }
 
 impl PostgresDriver {
     pub(crate) fn new(member: Arc<Member>) -> Self {
-        Self { member, connection: None, transaction: None }
+        Self { member, connection: None, transaction: None, life: String::new() }
     }
 
     /// The connection, opened where there is none.
     async fn connection(&mut self) -> Result<&mut PgConnection, Failure> {
         let open = match self.connection.take() {
             Some(open) => open,
-            None => connect::single(OPERATION, self.member.config())
-                .await
-                .map_err(|error| Failure { reach: Reach::Everything, error })?,
+            None => self.open().await.map_err(|error| Failure { reach: Reach::Everything, error })?,
         };
         Ok(self.connection.insert(open))
+    }
+
+    async fn open(&mut self) -> Result<PgConnection> {
+        let mut connection = connect::single(OPERATION, self.member.config()).await?;
+        let life = sqlx::query_scalar::<_, Option<String>>(LIFE).persistent(false);
+        self.life = connect::early(OPERATION, life.fetch_one(&mut connection)).await?.unwrap_or_default();
+        Ok(connection)
     }
 
     async fn execute(&mut self, text: Arc<str>, args: PgArguments) -> Result<Effect<Row>, Failure> {
@@ -119,7 +131,7 @@ impl PostgresDriver {
             Ok((row.try_get::<Option<String>, _>(0)?, row.try_get::<String, _>(1)?))
         });
         let (status, server) = answer.await.map_err(|error| self.failed(error))?;
-        Ok(status.filter(|_| server == transaction.server))
+        Ok(status.filter(|_| server == transaction.server && self.life == transaction.life))
     }
 }
 
@@ -188,10 +200,10 @@ impl Driver for PostgresDriver {
         let connection = self.connection().await?;
         let begin = within(async {
             let row = sqlx::raw_sql(BEGIN).fetch_one(connection).await?;
-            Ok(Transaction { number: row.try_get(0)?, server: row.try_get(1)? })
+            Ok((row.try_get(0)?, row.try_get(1)?))
         });
-        let transaction = begin.await.map_err(|error| self.failed(error))?;
-        self.transaction = Some(transaction);
+        let (number, server) = begin.await.map_err(|error| self.failed(error))?;
+        self.transaction = Some(Transaction { number, server, life: self.life.clone() });
         Ok(())
     }
 

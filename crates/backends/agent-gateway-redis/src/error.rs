@@ -84,8 +84,5 @@ pub(crate) fn of_pool(operation: &'static str, error: PoolError) -> Error {
 
 /// The same failure for one more caller.
 pub(crate) fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.message().to_owned())
-        .retry_as(error.retry())
-        .during(error.operation())
-        .caused_by(format!("{error:?}"))
+    error.copy()
 }

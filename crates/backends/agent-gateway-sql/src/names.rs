@@ -22,10 +22,16 @@ impl Names {
         Ok(Self { prefix: prefix.to_owned(), schema: String::new() })
     }
 
-    /// The same names in a schema, which follows the rule of the prefix and is not empty.
+    /// The same names in a schema, which follows the rule of the prefix, is not empty, and does not begin with `pg_`: such
+    /// names PostgreSQL keeps for itself.
     pub fn in_schema(mut self, schema: &str) -> Result<Self> {
         check("schema", schema)?;
-        self.schema = format!("{schema}.");
+        if schema.starts_with("pg_") {
+            return Err(Error::misconfigured("a schema whose name begins with `pg_` is the database's own")
+                .with("schema", schema));
+        }
+        // In quotes, because it may be a word of SQL.
+        self.schema = format!("\"{schema}\".");
         Ok(self)
     }
 
@@ -45,6 +51,11 @@ impl Names {
     #[must_use]
     pub fn migrations(&self) -> String {
         self.table("agw_migrations")
+    }
+
+    /// The same names without quotes, as they were written when the first databases were made. Only to compare.
+    pub(crate) fn unquoted(&self) -> Self {
+        Self { prefix: self.prefix.clone(), schema: self.schema.replace('"', "") }
     }
 
     /// Fills a template: `{p}` becomes schema and prefix of a table, `{x}` the prefix inside an index name.
@@ -84,8 +95,9 @@ mod tests {
     #[test]
     fn templates_name_schema_and_prefix() {
         let names = Names::new("gw_").unwrap().in_schema("main").unwrap();
-        assert_eq!(&*names.fill("{p}users ix_{x}users"), "main.gw_users ix_gw_users");
-        assert_eq!(names.migrations(), "main.gw_agw_migrations");
+        assert_eq!(&*names.fill("{p}users ix_{x}users"), "\"main\".gw_users ix_gw_users");
+        assert_eq!(names.migrations(), "\"main\".gw_agw_migrations");
+        assert!(Names::default().in_schema("pg_mine").is_err());
         assert!(Names::default().in_schema("").is_err());
     }
 }

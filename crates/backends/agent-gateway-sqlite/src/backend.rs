@@ -13,7 +13,7 @@ use agent_gateway_sql::{Columns, Database, Executions, Names, Statement, Stores,
 use async_trait::async_trait;
 
 use crate::{
-    Place, SqliteConfig, connect, database::Connections, error::convert, row::Row, writer::SqliteDriver,
+    Place, SqliteConfig, connect, database::Connections, error::convert_early, row::Row, writer::SqliteDriver,
 };
 
 /// An open database.
@@ -32,12 +32,12 @@ impl SqliteBackend {
     /// Opens a database, and makes its file where there is none. Its schema is made by
     /// [`prepare`](PersistenceBackend::prepare).
     ///
-    /// A path that is a directory, a missing directory, a file that is no database or a wrong prefix is `Misconfigured`;
-    /// a file that may not be opened is `Unavailable`.
+    /// A path that is a directory, a missing directory, a file that is no database or may not be opened or written, or a
+    /// wrong prefix is `Misconfigured`.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
         let names = Names::new(&config.table_prefix)?;
         let mut connection = connect::writer(&config).await?;
-        let failed = |error| convert("sqlite.open", error).with("path", &config.place);
+        let failed = |error| convert_early("sqlite.open", error).with("path", &config.place);
         // Reading the schema finds out whether the file is a database at all.
         let about = sqlx::query("SELECT sqlite_version() AS version, count(*) AS tables FROM sqlite_schema");
         let about = Row(about.fetch_one(&mut connection).await.map_err(failed)?);

@@ -11,7 +11,7 @@ use sqlx::{
 
 use crate::{
     Place, SqliteConfig, Synchronous,
-    error::{Code, code, convert},
+    error::{Code, code, convert_early},
 };
 
 /// How long a statement waits for another process's lock.
@@ -46,7 +46,8 @@ pub(crate) async fn writer(config: &SqliteConfig) -> Result<SqliteConnection> {
                 attempt += 1;
             }
             connected => {
-                return connected.map_err(|error| convert("sqlite.open", error).with("path", &config.place));
+                return connected
+                    .map_err(|error| convert_early("sqlite.open", error).with("path", &config.place));
             }
         }
     }

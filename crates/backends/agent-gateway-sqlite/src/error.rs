@@ -39,6 +39,20 @@ pub(crate) fn is_of_statement(error: &Driver) -> bool {
     code(error) == Some(Code::Other) || matches!(error, Driver::Decode(_) | Driver::ColumnDecode { .. })
 }
 
+/// The same while opening and preparing: what may not be written or opened then, no later attempt can.
+pub(crate) fn convert_early(operation: &'static str, error: Driver) -> Error {
+    let message = match code(&error) {
+        Some(Code::ReadOnly) => {
+            "the database cannot be written: give this process the right to write the file and its directory"
+        }
+        Some(Code::CannotOpen) => {
+            "the database file cannot be opened: give this process the right to read and write the file and its directory"
+        }
+        _ => return convert(operation, error),
+    };
+    Error::misconfigured(message).during(operation).caused_by(error)
+}
+
 /// The error of a port for one of the driver.
 pub(crate) fn convert(operation: &'static str, error: Driver) -> Error {
     let converted = match code(&error) {

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection, migrate::MigrateError, q
 
 use crate::{
     connect::BUSY_ATTEMPTS,
-    error::{Code, code, convert},
+    error::{Code, code, convert_early},
     row::{Row, arguments},
 };
 
@@ -21,7 +21,7 @@ pub(crate) async fn prepare(connection: &mut SqliteConnection, names: &Names) ->
         match connection.begin_with("BEGIN IMMEDIATE").await {
             Ok(transaction) => break transaction,
             Err(error) if code(&error) == Some(Code::Busy) && attempt < BUSY_ATTEMPTS => attempt += 1,
-            Err(error) => return Err(convert(OPERATION, error)),
+            Err(error) => return Err(convert_early(OPERATION, error)),
         }
     };
     let ours = has_table(&mut transaction, &names.bare_table("agw_migrations")).await?;
@@ -29,7 +29,7 @@ pub(crate) async fn prepare(connection: &mut SqliteConnection, names: &Names) ->
         adopt(&mut transaction, names).await?;
     }
     migrate(&mut transaction, names).await?;
-    transaction.commit().await.map_err(|error| convert(OPERATION, error))
+    transaction.commit().await.map_err(|error| convert_early(OPERATION, error))
 }
 
 async fn adopt(connection: &mut SqliteConnection, names: &Names) -> Result<()> {
@@ -80,7 +80,7 @@ async fn migrate(connection: &mut SqliteConnection, names: &Names) -> Result<()>
 async fn run(connection: &mut SqliteConnection, text: String) -> Result<()> {
     match query(AssertSqlSafe(text)).execute(connection).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(convert(OPERATION, error)),
+        Err(error) => Err(convert_early(OPERATION, error)),
     }
 }
 
@@ -90,7 +90,7 @@ async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool
 
 /// The columns of a table or view, none when there is no such thing.
 async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<String>> {
-    let failed = |error| convert(OPERATION, error);
+    let failed = |error| convert_early(OPERATION, error);
     let args = arguments(&[Value::from(table)]).map_err(failed)?;
     let found = sqlx::query_with("SELECT name FROM pragma_table_info($1)", args);
     let rows = found.fetch_all(connection).await.map_err(failed)?;
@@ -108,7 +108,7 @@ fn explain(error: MigrateError) -> Error {
         )
         .with("differing migration", version),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            return convert(OPERATION, error);
+            return convert_early(OPERATION, error);
         }
         other => Error::unexpected("the database could not be migrated").caused_by(other),
     };

@@ -13,7 +13,7 @@ use super::{
     shared::{Shared, key, lost},
 };
 use crate::{
-    error::{Cause, convert, copy},
+    error::{Cause, convert},
     statement::{Args, Plan, Statement},
 };
 
@@ -118,7 +118,7 @@ impl Batch for Complete {
         let settle = |lease: &Lease| match (settled.remove(&key(lease)), &doubt) {
             (true, _) => Ok(()),
             (false, None) => Err(lost(COMPLETE, lease.execution_id())),
-            (false, Some(error)) => Err(copy(error)),
+            (false, Some(error)) => Err(error.copy()),
         };
         Ok(leases.iter().map(settle).collect())
     }

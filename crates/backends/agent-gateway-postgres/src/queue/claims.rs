@@ -5,6 +5,7 @@ use agent_gateway_core::{
     Error, Result,
     ports::queue::{LeaseRequest, Leased},
 };
+use agent_gateway_sql::closed;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -14,7 +15,6 @@ use super::{
     shared::{Shared, Unwanted},
     take::{LEASE, Taken, Taker},
 };
-use crate::error::{closed, copy};
 
 /// Callers that may wait; more wait for a place.
 const WAITING: usize = 1024;
@@ -22,6 +22,8 @@ const WAITING: usize = 1024;
 const BATCH: usize = 256;
 /// How long a job may stay unseen whose notice was lost.
 const POLL: Duration = Duration::from_secs(1);
+/// The shortest pause after a look for which another process was quicker, in milliseconds, and what chance adds at most.
+const PAUSE: (u64, u64) = (2, 8);
 /// The longest wait that is kept: thirty years.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
@@ -54,7 +56,7 @@ impl Drop for Offer {
     fn drop(&mut self) {
         if !self.jobs.is_empty() {
             let leases = self.jobs.drain(..).map(|leased| leased.lease).collect();
-            self.shared.give_back(Unwanted { leases, tokens: Vec::new() });
+            self.shared.give_back(Unwanted { leases, ..Unwanted::default() });
         }
     }
 }
@@ -71,6 +73,8 @@ impl Claims {
             shared,
             waiters: VecDeque::new(),
             look_at: Instant::now() + POLL,
+            why: Why::Own,
+            quiet_until: Instant::now(),
         };
         (Self(sender), claimer.run(calls, closing))
     }
@@ -90,6 +94,18 @@ struct Claimer {
     shared: Arc<Shared>,
     waiters: VecDeque<Waiter>,
     look_at: Instant,
+    why: Why,
+    /// Until when the notices of other processes wait.
+    quiet_until: Instant,
+}
+
+/// Why the table is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Something of this process, or the time.
+    Own,
+    /// A notice, which every other process heard too.
+    Notice,
 }
 
 impl Claimer {
@@ -111,9 +127,16 @@ impl Claimer {
                         break;
                     }
                     self.waiters.extend(new.drain(..));
-                    self.look_at = Instant::now();
+                    (self.look_at, self.why) = (Instant::now(), Why::Own);
                 }
-                () = self.shared.wake.notified() => self.look_at = Instant::now(),
+                () = self.shared.wake.notified() => (self.look_at, self.why) = (Instant::now(), Why::Own),
+                () = self.shared.notice.notified() => {
+                    let now = Instant::now();
+                    // What is to be looked at earlier anyway stays so.
+                    if self.look_at > now {
+                        (self.look_at, self.why) = (self.look_at.min(self.quiet_until.max(now)), Why::Notice);
+                    }
+                }
                 () = tokio::time::sleep_until(next), if busy => {}
             }
         }
@@ -141,6 +164,10 @@ impl Claimer {
             }
             let wanted = slots.len();
             let taken = self.taker.take(&slots).await?;
+            let why = std::mem::replace(&mut self.why, Why::Own);
+            if taken.jobs.is_empty() && why == Why::Notice {
+                self.quiet_until = Instant::now() + pause();
+            }
             if taken.jobs.len() < wanted {
                 self.look_at = Instant::now() + taken.next.map_or(POLL, |next| next.min(POLL));
             }
@@ -175,7 +202,14 @@ impl Claimer {
 
     fn fail(&mut self, error: &Error) {
         for waiter in self.waiters.drain(..) {
-            let _ = waiter.reply.send(Err(copy(error)));
+            let _ = waiter.reply.send(Err(error.copy()));
         }
     }
+}
+
+/// By chance, so that those who heard the same notice do not come back together.
+fn pause() -> Duration {
+    let (least, more) = PAUSE;
+    let [.., chance] = uuid::Uuid::now_v7().into_bytes();
+    Duration::from_millis(least + u64::from(chance) % (more + 1))
 }

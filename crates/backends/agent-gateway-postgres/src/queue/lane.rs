@@ -1,9 +1,8 @@
 //! Group commit: what many callers ask for at the same time is one statement, and each is answered after its commit.
 use agent_gateway_core::{Error, Result};
+use agent_gateway_sql::closed;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
-
-use crate::error::{closed, copy};
 
 /// Requests that may wait; more callers wait for a place.
 const WAITING: usize = 1024;
@@ -89,6 +88,6 @@ fn answer(replies: Vec<oneshot::Sender<Result<()>>>, done: Vec<Result<()>>) {
 
 fn fail(replies: impl Iterator<Item = oneshot::Sender<Result<()>>>, error: &Error) {
     for reply in replies {
-        let _ = reply.send(Err(copy(error)));
+        let _ = reply.send(Err(error.copy()));
     }
 }

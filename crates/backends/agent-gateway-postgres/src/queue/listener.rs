@@ -6,7 +6,7 @@ use sqlx::postgres::{PgListener, PgNotification};
 use tokio::sync::watch;
 
 use super::shared::Shared;
-use crate::{connect, error::convert};
+use crate::connect;
 
 /// The first pause before a lost connection is tried again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -19,15 +19,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Begins to listen.
 pub(super) async fn connect(shared: &Shared) -> Result<PgListener> {
-    let failed = |error| convert("postgres.listen", error);
     // A pool of its own for each attempt: a connection that hangs takes no place from the next one.
     let pool = connect::listener_pool(&shared.member.config().connect);
-    let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
-    // A loss must be seen, because of what was missed meanwhile.
-    listener.eager_reconnect(false);
-    let channels = [shared.channels.jobs.as_str(), shared.channels.cancel.as_str()];
-    listener.listen_all(channels).await.map_err(failed)?;
-    Ok(listener)
+    let listen = async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // A loss must be seen, because of what was missed meanwhile.
+        listener.eager_reconnect(false);
+        listener.listen_all([shared.channels.jobs.as_str(), shared.channels.cancel.as_str()]).await?;
+        Ok(listener)
+    };
+    connect::early("postgres.listen", listen).await
 }
 
 /// Listens until the queue closes, whatever becomes of the connection.
@@ -86,6 +87,6 @@ fn tell(shared: &Shared, notification: &PgNotification) {
             Err(error) => tracing::warn!(error = ?error, "a request to stop names no execution"),
         }
     } else if payload != shared.instance {
-        shared.wake.notify_one();
+        shared.notice.notify_one();
     }
 }

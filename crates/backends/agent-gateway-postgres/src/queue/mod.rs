@@ -172,7 +172,8 @@ impl ExecutionQueue for PostgresQueue {
             }
             Redelivery::After(delay) => self.release.run(&self.shared, &lease, delay).await,
             Redelivery::Dead(reason) => {
-                Ok(self.bury.run(self.shared.pool(RELEASE)?, &lease, &reason).await?)
+                let pool = self.shared.pool(RELEASE)?;
+                Ok(self.bury.run(pool, lease.execution_id().as_str(), lease.token(), &reason).await?)
             }
         }
     }

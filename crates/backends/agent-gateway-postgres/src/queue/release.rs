@@ -67,11 +67,12 @@ impl Bury {
         Self(shared.statement(RELEASE, Plan::Fresh, BURY_TEXT))
     }
 
-    pub(super) async fn run(&self, pool: &PgPool, lease: &Lease, reason: &str) -> Result<(), Failed> {
+    /// Gives up the job of a lease. Its id is a text: it need not be one that an execution may have.
+    pub(super) async fn run(&self, pool: &PgPool, id: &str, token: &str, reason: &str) -> Result<(), Failed> {
         let plain = |error: Error| Failed { cause: crate::error::Cause::Other, error };
         let reason: String = reason.chars().filter(|c| *c != '\0').take(REASON_CHARS).collect();
-        let args = Args::default().with(lease.execution_id().as_str()).with(lease.token()).with(reason);
+        let args = Args::default().with(id).with(token).with(reason);
         let rows = self.0.run(pool, args.done().map_err(plain)?).await?;
-        if rows.is_empty() { Err(plain(lost(RELEASE, lease.execution_id()))) } else { Ok(()) }
+        if rows.is_empty() { Err(plain(lost(RELEASE, id))) } else { Ok(()) }
     }
 }

@@ -1,12 +1,19 @@
 //! What every task of a queue knows.
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use agent_gateway_core::{Error, Result, id::ExecutionId, ports::queue::Lease};
 use sqlx::PgPool;
-use tokio::sync::{Notify, broadcast};
+use tokio::{
+    sync::{Notify, broadcast},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use crate::{
+    connect::STATEMENT_LIMIT,
     open::Member,
     statement::{Plan, Statement},
 };
@@ -25,6 +32,8 @@ pub(super) struct Shared {
     pub(super) instance: String,
     /// Told when there may be a job, or something to give back.
     pub(super) wake: Notify,
+    /// Told when another process says that there may be a job, as it says to every process.
+    pub(super) notice: Notify,
     /// Leases that were made and reached nobody.
     unwanted: Mutex<Unwanted>,
     /// Gone once the queue is closed.
@@ -45,8 +54,30 @@ pub(super) struct Channels {
 pub(super) struct Unwanted {
     /// Those whose caller has gone away.
     pub(super) leases: Vec<Lease>,
-    /// The tokens of those whose answer was lost.
-    pub(super) tokens: Vec<String>,
+    /// Those whose answer was lost.
+    pub(super) lost: Vec<LostTake>,
+}
+
+/// A statement that took jobs and whose answer was lost. The server may still be at it.
+#[derive(Clone, Debug)]
+pub(super) struct LostTake {
+    pub(super) token: String,
+    /// When its jobs are given back: at once, and once more when the server has certainly come to its end.
+    due: Instant,
+    /// From when on nothing of it can come any more.
+    over: Instant,
+}
+
+impl LostTake {
+    pub(super) fn new(token: String) -> Self {
+        let now = Instant::now();
+        Self { token, due: now, over: now + STATEMENT_LIMIT + Duration::from_secs(1) }
+    }
+
+    /// The same for the second time, where this was the first.
+    pub(super) fn again(self) -> Option<Self> {
+        (self.due < self.over).then_some(Self { due: self.over, ..self })
+    }
 }
 
 impl Shared {
@@ -61,6 +92,7 @@ impl Shared {
             channels: Channels { jobs: channel("jobs"), cancel: channel("cancel") },
             instance: Uuid::now_v7().to_string(),
             wake: Notify::new(),
+            notice: Notify::new(),
             unwanted: Mutex::default(),
             cancellations: Mutex::new(Some(broadcast::Sender::new(CANCELLATIONS))),
             member,
@@ -86,18 +118,21 @@ impl Shared {
     pub(super) fn keep_unwanted(&self, unwanted: Unwanted) {
         let mut all = self.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
         all.leases.extend(unwanted.leases);
-        all.tokens.extend(unwanted.tokens);
+        all.lost.extend(unwanted.lost);
     }
 
     /// Whether there are leases to give back.
     pub(super) fn has_unwanted(&self) -> bool {
         let all = self.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
-        !all.leases.is_empty() || !all.tokens.is_empty()
+        !all.leases.is_empty() || !all.lost.is_empty()
     }
 
-    /// The leases to give back.
+    /// The leases to give back by now.
     pub(super) fn take_unwanted(&self) -> Unwanted {
-        std::mem::take(&mut *self.unwanted.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut all = self.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let lost = all.lost.extract_if(.., |lost| lost.due <= now).collect();
+        Unwanted { leases: std::mem::take(&mut all.leases), lost }
     }
 
     /// A new listener, none once the queue is closed.
@@ -121,7 +156,7 @@ impl Shared {
 }
 
 /// What a lease answers that has run out or was settled.
-pub(super) fn lost(operation: &'static str, execution: &ExecutionId) -> Error {
+pub(super) fn lost(operation: &'static str, execution: impl std::fmt::Display) -> Error {
     Error::conflict("the lease has run out or was settled").during(operation).with("execution", execution)
 }
 

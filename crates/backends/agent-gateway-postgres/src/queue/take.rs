@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     release::Bury,
-    shared::{Shared, Unwanted, key},
+    shared::{LostTake, Shared, Unwanted, key},
 };
 use crate::{
     error::{Cause, convert},
@@ -128,35 +128,52 @@ impl Taker {
         let rows = match ran {
             Ok(rows) => rows,
             Err(failed) => {
-                if matches!(failed.cause, Cause::Lost | Cause::Slow) {
-                    self.shared.give_back(Unwanted { tokens: vec![token], ..Unwanted::default() });
+                if matches!(failed.cause, Cause::Lost | Cause::Silent) {
+                    self.give_back_lost(token);
                 }
                 return Err(failed);
             }
         };
-        let mut taken = Taken { jobs: Vec::with_capacity(rows.len()), next: None };
-        for row in &rows {
-            match read(row, &token).map_err(|error| plain(convert(LEASE, error)))? {
+        let found = rows.iter().map(|row| read(row, &token)).collect::<Result<Vec<_>, _>>();
+        let found = found.map_err(|error| {
+            self.give_back_lost(token.clone());
+            plain(convert(LEASE, error))
+        })?;
+        let mut taken = Taken { jobs: Vec::with_capacity(found.len()), next: None };
+        let mut unreadable = Vec::new();
+        for found in found {
+            match found {
                 Found::Job(leased) => taken.jobs.push(leased),
                 Found::Next(next) => taken.next = next,
-                Found::Unreadable(lease, reason) => {
-                    // It would come again and again, and stop the others each time.
-                    tracing::error!(execution_id = %lease.execution_id(), %reason, "a job of the queue cannot be read");
-                    self.bury.run(pool, &lease, &reason).await?;
-                }
+                Found::Unreadable(id, reason) => unreadable.push((id, reason)),
+            }
+        }
+        for (execution_id, reason) in unreadable {
+            // It would come again and again. The others do not wait for what cannot be done now.
+            tracing::error!(%execution_id, %reason, "a job of the queue cannot be read");
+            if let Err(failed) = self.bury.run(pool, &execution_id, &token, &reason).await {
+                tracing::warn!(error = ?failed.error, %execution_id, "it stays until its lease runs out");
             }
         }
         Ok(taken)
+    }
+
+    fn give_back_lost(&self, token: String) {
+        self.shared.give_back(Unwanted { lost: vec![LostTake::new(token)], ..Unwanted::default() });
     }
 
     /// Gives back what reached nobody. What cannot be given back now is kept for the next time.
     pub(super) async fn give_back(&self) -> Result<()> {
         let unwanted = self.shared.take_unwanted();
         let given = self.give_all_back(&unwanted).await;
-        if given.is_err() {
-            // Without a wake: what failed just now would only fail again.
-            self.shared.keep_unwanted(unwanted);
-        }
+        // Without a wake: what failed just now would only fail again.
+        self.shared.keep_unwanted(match given {
+            Ok(()) => Unwanted {
+                leases: Vec::new(),
+                lost: unwanted.lost.into_iter().filter_map(LostTake::again).collect(),
+            },
+            Err(_) => unwanted,
+        });
         given
     }
 
@@ -169,8 +186,9 @@ impl Taker {
             };
             self.give_back.repeat(self.shared.pool(self.give_back.operation)?, args).await?;
         }
-        if !unwanted.tokens.is_empty() {
-            let args = || Args::default().with(unwanted.tokens.as_slice()).with(jobs).with(instance).done();
+        if !unwanted.lost.is_empty() {
+            let tokens: Vec<_> = unwanted.lost.iter().map(|lost| lost.token.as_str()).collect();
+            let args = || Args::default().with(tokens.as_slice()).with(jobs).with(instance).done();
             self.give_back_lost.repeat(self.shared.pool(self.give_back_lost.operation)?, args).await?;
         }
         Ok(())
@@ -180,7 +198,8 @@ impl Taker {
 /// What a row of the answer says.
 enum Found {
     Job(Leased),
-    Unreadable(Lease, String),
+    /// The id of a job, and why it cannot be handed out.
+    Unreadable(String, String),
     Next(Option<Duration>),
 }
 
@@ -190,10 +209,12 @@ fn read(row: &PgRow, token: &str) -> Result<Found, sqlx::Error> {
         return Ok(Found::Next(next.map(|micros| Duration::from_micros(micros.max(0).unsigned_abs()))));
     };
     let deliveries: i32 = row.try_get(3)?;
-    let id = ExecutionId::new(id).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    let lease = Lease::new(id, token);
+    let lease = match ExecutionId::new(&id) {
+        Ok(id) => Lease::new(id, token),
+        Err(error) => return Ok(Found::Unreadable(id, error.to_string())),
+    };
     Ok(match serde_json::from_str::<Job>(row.try_get(2)?) {
         Ok(job) => Found::Job(Leased { job, lease, delivery: deliveries.unsigned_abs() }),
-        Err(error) => Found::Unreadable(lease, error.to_string()),
+        Err(error) => Found::Unreadable(id, error.to_string()),
     })
 }

@@ -1,5 +1,5 @@
 //! Connections that end, a server that goes away, a pool that is empty.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     ErrorKind, Result,
@@ -82,7 +82,7 @@ async fn killed_connections_lose_nothing() {
     let world = World::at(&url);
     let named = format!("{url}?application_name={}", world.schema);
     let config = PostgresConfig::parse(&named).unwrap().schema(&world.schema).pool_size(2).max_overflow(0);
-    let store = std::sync::Arc::new(PostgresBackend::open(config).await.unwrap());
+    let store = Arc::new(PostgresBackend::open(config).await.unwrap());
     store.prepare().await.unwrap();
     let mut callers = JoinSet::new();
     for _ in 0..20 {
@@ -138,34 +138,78 @@ async fn a_server_that_was_away_is_found_again() {
     assert!(store.executions().get(&before.id, &everyone()).await.unwrap().is_some());
 }
 
+/// A read that has its connection and waits for a table, which `holder` keeps.
+async fn reading_a_locked_table(
+    world: &World,
+    store: &Arc<PostgresBackend>,
+    holder: &mut PgConnection,
+) -> JoinSet<Result<Option<Execution>>> {
+    let lock = AssertSqlSafe(format!("BEGIN; LOCK TABLE {}.executions", world.schema));
+    sqlx::raw_sql(lock).execute(holder).await.unwrap();
+    let (store, id) = (store.clone(), running("hello").id);
+    let mut read = JoinSet::new();
+    read.spawn(async move { store.executions().get(&id, &everyone()).await });
+    while world.number(WAITING).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    read
+}
+
+/// Whoever waits for a lock in this world.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+     AND strpos(replace(query, '\"', ''), 'FROM {s}.executions') > 0";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_pool_is_unavailable() {
     let url = needs_service!(Service::Postgres, "agent-gateway-postgres::an_empty_pool_is_unavailable");
     let world = World::at(&url);
     let config = world.config().pool_size(1);
-    let store = std::sync::Arc::new(PostgresBackend::open(config).await.unwrap());
+    let store = Arc::new(PostgresBackend::open(config).await.unwrap());
     store.prepare().await.unwrap();
     let mut holder = PgConnection::connect(&url).await.unwrap();
-    let lock = AssertSqlSafe(format!("BEGIN; LOCK TABLE {}.executions", world.schema));
-    sqlx::raw_sql(lock).execute(&mut holder).await.unwrap();
-    let waiting = store.clone();
-    let execution = running("hello");
-    let id = execution.id.clone();
-    let mut read = JoinSet::new();
-    read.spawn(async move { waiting.executions().get(&id, &everyone()).await });
-    let waits = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM {}.executions%'",
-        world.schema
-    );
-    while world.number(&waits).await == 0 {
-        tokio::task::yield_now().await;
-    }
+    let mut read = reading_a_locked_table(&world, &store, &mut holder).await;
     let error = store.ping().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("no connection to the database came free"), "{error}");
     // Writes have connections of their own.
     let record = record();
     store.audit().append(&record).await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+    assert!(read.join_next().await.unwrap().unwrap().unwrap().is_none());
+    store.ping().await.unwrap();
+}
+
+/// Its connection does not wait for the answer that nobody wants, and the server does not work for it for long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_is_given_up_makes_room_at_once() {
+    let url = needs_service!(
+        Service::Postgres,
+        "agent-gateway-postgres::a_read_that_is_given_up_makes_room_at_once"
+    );
+    let world = World::at(&url);
+    let store = Arc::new(PostgresBackend::open(world.config().pool_size(1)).await.unwrap());
+    store.prepare().await.unwrap();
+    let mut holder = PgConnection::connect(&url).await.unwrap();
+    let mut read = reading_a_locked_table(&world, &store, &mut holder).await;
+    read.shutdown().await;
+    store.ping().await.unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while world.number(WAITING).await > 0 {
+        assert!(Instant::now() < end, "the server still works for nobody");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A read that the server stopped begins again with more time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_read_gets_more_time() {
+    let url = needs_service!(Service::Postgres, "agent-gateway-postgres::a_slow_read_gets_more_time");
+    let world = World::at(&url);
+    let store = Arc::new(PostgresBackend::open(world.config().pool_size(1)).await.unwrap());
+    store.prepare().await.unwrap();
+    let mut holder = PgConnection::connect(&url).await.unwrap();
+    let mut read = reading_a_locked_table(&world, &store, &mut holder).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
     assert!(read.join_next().await.unwrap().unwrap().unwrap().is_none());
     store.ping().await.unwrap();

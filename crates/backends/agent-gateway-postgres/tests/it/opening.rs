@@ -1,8 +1,11 @@
 //! What opening and preparing say when something is wrong.
 use std::time::Duration;
 
-use agent_gateway_core::{Error, ErrorKind};
-use agent_gateway_postgres::{Postgres, PostgresConfig};
+use agent_gateway_core::{
+    Error, ErrorKind,
+    ports::{lock::Lock, persistence::PersistenceBackend},
+};
+use agent_gateway_postgres::{Postgres, PostgresBackend, PostgresConfig, PostgresLock};
 use agent_gateway_testkit::{Service, needs_service};
 use tokio::time::Instant;
 
@@ -57,10 +60,25 @@ async fn a_server_that_says_nothing_is_unavailable() {
 #[tokio::test]
 async fn wrong_names_are_refused() {
     let config = || PostgresConfig::parse("postgres://127.0.0.1:1/d").unwrap();
-    for config in [config().schema("a;b"), config().schema(""), config().table_prefix("no-name")] {
+    for config in [
+        config().schema("a;b"),
+        config().schema(""),
+        config().schema("pg_mine"),
+        config().table_prefix("no-name"),
+    ] {
         let error = refusal(config).await;
         assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_schema_may_be_a_word_of_sql() {
+    let url = needs_service!(Service::Postgres, "agent-gateway-postgres::a_schema_may_be_a_word_of_sql");
+    let world = World { url, schema: "user".to_owned() };
+    let postgres = world.open().await.unwrap();
+    let lock = PostgresLock::new(&postgres);
+    assert!(lock.acquire("reload", Duration::from_secs(9)).await.unwrap().is_some());
+    PostgresBackend::new(&postgres).ping().await.unwrap();
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use agent_gateway_core::{
 use agent_gateway_postgres::{Postgres, PostgresConfig, PostgresLock, PostgresQueue};
 use agent_gateway_testkit::{Service, needs_private, needs_service};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     load::{ask, job, process},
+    proxy::Proxy,
     world::World,
 };
 
@@ -74,6 +75,46 @@ async fn killed_connections_are_replaced() {
         assert!(heard(&one, &mut listener).await, "the listener does not come back in round {round}");
     }
     assert_eq!(one.depth().await.unwrap(), agent_gateway_core::ports::queue::Depth::default());
+}
+
+/// A statement that takes jobs after its connection was given up takes them for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_are_taken_late_come_back() {
+    let url = needs_service!(Service::Postgres, "agent-gateway-postgres::jobs_that_are_taken_late_come_back");
+    let world = World::at(&url);
+    let proxy = Proxy::before(&url, 0).await;
+    let through = World { url: proxy.url.clone(), schema: world.schema.clone() };
+    let queue = process(&through).await;
+    world
+        .run(
+            "CREATE FUNCTION {s}.doze() RETURNS trigger LANGUAGE plpgsql \
+             AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END'; \
+             CREATE TRIGGER doze BEFORE UPDATE ON {s}.execution_queue \
+             FOR EACH ROW WHEN (NEW.token IS NOT NULL) EXECUTE FUNCTION {s}.doze()",
+        )
+        .await;
+    let job = job();
+    queue.enqueue(&job).await.unwrap();
+    let taking = queue.clone();
+    let mut taker = JoinSet::new();
+    taker.spawn(async move { taking.lease(ask(1, LONG)).await });
+    let dozes = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' \
+                 AND strpos(query, '{s}') > 0 AND pid <> pg_backend_pid()";
+    while world.number(dozes).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let port = proxy.port();
+    drop(proxy);
+    let _proxy = Proxy::before(&url, port).await;
+    // It waits for the one that takes.
+    world.run("DROP TRIGGER doze ON {s}.execution_queue").await;
+    let mut came = taker.join_next().await.unwrap().unwrap().unwrap_or_default();
+    let end = Instant::now() + PATIENCE;
+    while came.is_empty() {
+        assert!(Instant::now() < end, "the job stays with nobody");
+        came = queue.lease(ask(1, LONG)).await.unwrap_or_default();
+    }
+    assert_eq!((came[0].job.clone(), came[0].delivery), (job, 1));
 }
 
 async fn quickly<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

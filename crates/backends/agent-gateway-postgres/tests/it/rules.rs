@@ -67,11 +67,15 @@ async fn a_job_that_cannot_be_read_stops_no_other() {
     world
         .run("INSERT INTO {s}.execution_queue (execution_id, due_at, payload) VALUES ('odd', now(), 'odd')")
         .await;
+    // Nor one whose id no execution can have.
+    world
+        .run("INSERT INTO {s}.execution_queue (execution_id, due_at, payload) VALUES ('', now(), '{}')")
+        .await;
     let good = job();
     queue.enqueue(&good).await.unwrap();
-    let leased = queue.lease(ask(1, LONG)).await.unwrap().pop().unwrap();
-    assert_eq!(leased.job, good);
-    assert_eq!(queue.depth().await.unwrap(), Depth { leased: 1, dead: 1, ..Depth::default() });
+    let leased = queue.lease(ask(3, LONG)).await.unwrap().pop().unwrap();
+    assert_eq!((leased.job, leased.delivery), (good, 1));
+    assert_eq!(queue.depth().await.unwrap(), Depth { leased: 1, dead: 2, ..Depth::default() });
 }
 
 #[tokio::test]
@@ -136,7 +140,7 @@ async fn the_pool_lives_until_the_last_of_its_users_is_closed() {
     lock.close().await;
     assert_eq!(lock.release(guard).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let sessions = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{}.%' \
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%\"{}\".%' \
          AND pid <> pg_backend_pid()",
         world.schema
     );
@@ -159,7 +163,14 @@ async fn a_lock_is_one_for_all_processes() {
     assert!(two.acquire("reload", LONG).await.unwrap().is_none());
     let fence = first.fence();
     one.release(first).await.unwrap();
-    assert!(two.acquire("reload", LONG).await.unwrap().unwrap().fence() > fence);
+    let second = two.acquire("reload", LONG).await.unwrap().unwrap();
+    assert!(second.fence() > fence);
+    two.release(second).await.unwrap();
+    // Of what ran out long ago nothing stays either.
+    let old = "INSERT INTO {s}.locks (name, token, held_until) VALUES ('old', '', now() - interval '1 day')";
+    world.run(old).await;
+    let _other = one.acquire("other", LONG).await.unwrap().unwrap();
+    assert_eq!(world.texts("SELECT name FROM {s}.locks").await, ["other"]);
     let error = one.acquire("a\0b", LONG).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }

@@ -67,7 +67,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let (url, text) = (self.url.clone(), format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema));
+        let (url, text) = (self.url.clone(), format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.schema));
         // The test's runtime may be ending: this one is only for the farewell.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -30,10 +30,10 @@ CREATE TABLE {p}execution_queue_dead (
     died_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Locks that processes share. A row stays when its lock is given back, because its fence must never fall.
+-- Locks that processes share, those that are held. Their fences come out of one sequence, so they rise although rows go.
 CREATE TABLE {p}locks (
     name TEXT PRIMARY KEY NOT NULL,
     token TEXT NOT NULL,
-    fence BIGINT NOT NULL,
+    fence BIGINT GENERATED ALWAYS AS IDENTITY,
     held_until TIMESTAMPTZ NOT NULL
 );

@@ -68,8 +68,11 @@ pub fn migrations(names: &Names, dialect: &Dialect) -> Migrator {
         (3, "streams and recovery", include_str!("0003_streams.sql")),
     ];
     let migration = |(version, description, template): Template| {
-        let sql = AssertSqlSafe(names.fill(&dialect.fill(template))).into_sql_str();
-        Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+        let text = |names: &Names| AssertSqlSafe(names.fill(&dialect.fill(template))).into_sql_str();
+        let new = |sql| Migration::new(version, description.into(), MigrationType::Simple, sql, false);
+        // Quotes are no other migration: a database that was made without them stays the same.
+        let checksum = new(text(&names.unquoted())).checksum;
+        Migration { checksum, ..new(text(names)) }
     };
     let mut migrator =
         Migrator::with_migrations(shared.iter().chain(dialect.own).copied().map(migration).collect());

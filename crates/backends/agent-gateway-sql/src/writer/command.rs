@@ -128,7 +128,7 @@ impl<T> Reply<T> {
         let answer = match (committed, self.outcome) {
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(Error::unexpected("the writer forgot a command")),
-            (Err(error), _) => Err(copy(error)),
+            (Err(error), _) => Err(error.copy()),
         };
         let _ = self.sender.send(answer);
     }
@@ -150,12 +150,4 @@ impl<R> Command<R> {
     pub(super) fn is_work(&self) -> bool {
         !matches!(self, Self::Prepare(_) | Self::Close(_))
     }
-}
-
-/// The same failure for one more caller of a batch.
-fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.message().to_owned())
-        .retry_as(error.retry())
-        .during(error.operation())
-        .caused_by(format!("{error:?}"))
 }

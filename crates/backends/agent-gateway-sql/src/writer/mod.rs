@@ -8,7 +8,7 @@ use std::{
 };
 
 use agent_gateway_core::{
-    Error, Result,
+    Error, Result, Retry,
     execution::{Execution, Fence},
     id::ExecutionId,
 };
@@ -133,7 +133,7 @@ impl<R: Send + 'static> Writer<R> {
 /// What every call after `close` answers.
 #[must_use]
 pub fn closed() -> Error {
-    Error::unavailable("the database is closed")
+    Error::unavailable("the database is closed").retry_as(Retry::Never)
 }
 
 async fn write<D: Driver>(mut waiting: mpsc::Receiver<Command<D::Row>>, mut engine: Engine<D>) {

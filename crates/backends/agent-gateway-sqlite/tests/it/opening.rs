@@ -42,6 +42,17 @@ async fn a_file_that_is_no_database_stays_as_it_is() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_misconfigured() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gateway.db");
+    std::os::unix::fs::symlink(directory.path().join("missing").join("gateway.db"), &path).unwrap();
+    let (kind, message) = refusal(SqliteConfig::file(&path)).await;
+    assert_eq!(kind, ErrorKind::Misconfigured, "{message}");
+    assert!(message.contains("cannot be opened"), "{message}");
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let directory = tempfile::tempdir().unwrap();
