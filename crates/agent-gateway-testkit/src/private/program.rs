@@ -64,6 +64,8 @@ pub(super) fn run(service: Service, port: u16, directory: &Path) -> Command {
             let path = |name: &str| directory.join(name);
             command
                 .env("HOME", directory)
+                // So that the script becomes the server: a signal that cannot be passed on would leave the server behind.
+                .env("RUNNING_UNDER_SYSTEMD", "true")
                 .env("RABBITMQ_NODENAME", format!("agw{port}@localhost"))
                 .env("RABBITMQ_DIST_PORT", free_port().unwrap_or_default().to_string())
                 .env("RABBITMQ_MNESIA_BASE", path("mnesia"))
