@@ -26,9 +26,15 @@ impl World {
         Ok(Self::at(&Service::Postgres.url().await?))
     }
 
+    /// The server by a URL whose commits do not wait for the disk: making a schema for each case is most of what the suites do.
+    pub(crate) fn hasty_url(&self) -> String {
+        let mark = if self.url.contains('?') { '&' } else { '?' };
+        format!("{}{mark}options[synchronous_commit]=off", self.url)
+    }
+
     /// Few connections: many tests share one server.
     pub(crate) fn config(&self) -> PostgresConfig {
-        PostgresConfig::parse(&self.url).unwrap().schema(&self.schema).pool_size(3).max_overflow(0)
+        PostgresConfig::parse(&self.hasty_url()).unwrap().schema(&self.schema).pool_size(3).max_overflow(0)
     }
 
     /// One more process's view of this world, prepared.

@@ -23,7 +23,7 @@ impl Tables {
         match self {
             Self::Named => world.config(),
             Self::Prefixed => {
-                let url = format!("{}?options[search_path]={}", world.url, world.schema);
+                let url = format!("{}&options[search_path]={}", world.hasty_url(), world.schema);
                 PostgresConfig::parse(&url).unwrap().pool_size(3).max_overflow(0).table_prefix("gw_")
             }
             Self::Both => world.config().table_prefix("gw_"),
