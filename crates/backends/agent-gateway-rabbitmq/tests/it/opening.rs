@@ -10,7 +10,7 @@ use lapin::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    task::JoinHandle,
+    task::JoinSet,
 };
 
 use super::world::{World, ask, job};
@@ -60,7 +60,7 @@ async fn a_server_that_is_away_is_unavailable() {
 }
 
 /// A server that says it has this version, and nothing else.
-async fn old(version: &str) -> (String, JoinHandle<()>) {
+async fn old(version: &str) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("amqp://guest:s3cret@{}/%2f", listener.local_addr().unwrap());
     let mut facts = vec![7];
@@ -76,7 +76,8 @@ async fn old(version: &str) -> (String, JoinHandle<()>) {
     frame.extend(u32::try_from(start.len()).unwrap().to_be_bytes());
     frame.extend(start);
     frame.push(0xCE);
-    let serving = tokio::spawn(async move {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut hello = [0; 8];
         stream.read_exact(&mut hello).await.unwrap();
@@ -97,7 +98,7 @@ async fn a_server_that_is_too_old_is_misconfigured() {
         assert!(error.message().contains("3.10 or newer"), "{error:?}");
         assert!(error.to_string().contains(version), "{error}");
         assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
-        serving.await.unwrap();
+        serving.join_all().await;
     }
 }
 
@@ -105,7 +106,8 @@ async fn a_server_that_is_too_old_is_misconfigured() {
 async fn what_is_no_broker_is_misconfigured() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("amqp://guest:s3cret@{}/%2f", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.ok();
@@ -113,7 +115,7 @@ async fn what_is_no_broker_is_misconfigured() {
     let error = refused(&url).await;
     assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
     assert!(error.message().contains("no RabbitMQ server"), "{error:?}");
-    serving.await.unwrap();
+    serving.join_all().await;
 }
 
 #[tokio::test]
