@@ -1,6 +1,7 @@
 //! Jobs of one session between the broker and the workers: those that came, those that are leased, and who waits.
 use std::{
     collections::{HashMap, VecDeque},
+    pin::{Pin, pin},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -10,7 +11,10 @@ use agent_gateway_core::{
     ports::queue::{Lease, Leased},
 };
 use lapin::Acker;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use crate::message::Counted;
@@ -143,11 +147,18 @@ impl Asking<'_> {
         taken
     }
 
+    /// Listens for the next job, and takes what is there. In this order: for a job that comes in between, somebody else would
+    /// be woken or nobody, as the wake-ups of those who do not listen yet are one.
+    fn take_or_listen(&mut self, arrived: Pin<&mut Notified<'_>>, visibility: Duration) -> Vec<Leased> {
+        arrived.enable();
+        self.take(visibility)
+    }
+
     /// Takes jobs as soon as there are some; none when it is `end`.
     pub(crate) async fn wait(mut self, visibility: Duration, end: Instant) -> Vec<Leased> {
         loop {
-            let arrived = self.desk.arrived.notified();
-            let taken = self.take(visibility);
+            let mut arrived = pin!(self.desk.arrived.notified());
+            let taken = self.take_or_listen(arrived.as_mut(), visibility);
             if !taken.is_empty() {
                 return taken;
             }
@@ -351,4 +362,32 @@ pub(crate) fn after(wait: Duration) -> Instant {
     let now = Instant::now();
     let far = Duration::from_secs(60 * 60 * 24 * 365);
     now + wait.min(far)
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_gateway_core::{Timestamp, id::ExecutionId, ports::queue::Job};
+    use futures::poll;
+    use lapin::message::Delivery;
+
+    use super::*;
+
+    fn arrived(tag: u64) -> Arrived {
+        let job = Job::new(ExecutionId::generate(), Timestamp::UNIX_EPOCH);
+        let acker = Delivery::mock(tag, "".into(), "".into(), false, Vec::new()).acker;
+        Arrived { acker, counted: Counted { job, deliveries: 1 }, generation: 0 }
+    }
+
+    #[tokio::test]
+    async fn jobs_that_come_while_several_look_wake_each_of_them() {
+        let desk = Desk::new(8);
+        let (mut one, mut two) = (desk.ask(1), desk.ask(1));
+        let (mut first, mut second) = (pin!(desk.arrived.notified()), pin!(desk.arrived.notified()));
+        assert_eq!(one.take_or_listen(first.as_mut(), Duration::MAX).len(), 0);
+        assert_eq!(two.take_or_listen(second.as_mut(), Duration::MAX).len(), 0);
+        // Both have looked, and neither waits yet.
+        desk.arrive(vec![arrived(1), arrived(2)]);
+        assert!(poll!(first.as_mut()).is_ready() && poll!(second.as_mut()).is_ready());
+        assert_eq!((one.take(Duration::MAX).len(), two.take(Duration::MAX).len()), (1, 1));
+    }
 }

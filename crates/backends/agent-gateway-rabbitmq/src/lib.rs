@@ -1,6 +1,6 @@
 //! RabbitMQ for agent-gateway: a durable execution queue with delayed retry and dead letters.
 //!
-//! [`RabbitMqQueue`] keeps jobs in a quorum queue, for RabbitMQ 3.8 and newer. It is **not** a store: who may run what, and
+//! [`RabbitMqQueue`] keeps jobs in a quorum queue, for RabbitMQ 3.10 and newer. It is **not** a store: who may run what, and
 //! what became of it, is in the persistence backend.
 //!
 //! ```no_run
@@ -22,12 +22,15 @@
 //! | name | what | holds |
 //! |---|---|---|
 //! | `ag.executions` | quorum queue | jobs that can be taken |
-//! | `ag.executions.delay.N` | classic queues, `N` = 1, 2, 4 .. 65536 | jobs that wait for up to `N` seconds |
+//! | `ag.executions.delay.N` | quorum queues, `N` = 1, 4, 16 .. 65536 | jobs that wait for up to `N` seconds |
 //! | `ag.executions.dlx` | direct exchange | nothing: the way to the dead ones |
 //! | `ag.executions.dead-letter` | quorum queue | the last 10 000 jobs given up; header `agw-reason` says why |
 //! | `ag.executions.cancel` | fanout exchange | nothing: requests to stop, to one exclusive queue of each process |
 //!
 //! Each of them outlives the broker's restart. Two deployments that share a virtual host need two names.
+//!
+//! Opening asks the server for its version through a connection of its own that leaves before it logs in; the broker's log
+//! mentions it as one that the client closed unexpectedly.
 //!
 //! # Leases
 //!
@@ -40,9 +43,10 @@
 //!
 //! The broker counts the deliveries; a job that is delayed becomes a new message and carries its count in a header. A job
 //! that came for a worker which left meanwhile waits a second for another one of this process and then goes back to its
-//! old place; before RabbitMQ 4.3 the broker counts that as a delivery too. From RabbitMQ 4.0 on, the broker itself moves
-//! a job to the dead ones that came back more than 20 times without a delay. Before RabbitMQ 3.11.15 a lease cannot be
-//! longer than the server's `consumer_timeout`, by default 30 minutes; after that it is 24 hours.
+//! old place; before RabbitMQ 4.3 the broker counts that as a delivery too. How often a job may come is not the broker's
+//! business: from RabbitMQ 4.0 on, which would give one up that came back 20 times without a delay, the queue is made
+//! without that limit. One that was made before the server became 4.0 keeps it, which a warning says. Before RabbitMQ
+//! 3.11.15 a lease cannot be longer than the server's `consumer_timeout`, by default 30 minutes; after that it is 24 hours.
 //!
 //! A delayed or dead job is published before the original is settled. A crash between the two leaves both: delivery is at
 //! least once.
@@ -50,7 +54,12 @@
 //! # Delays
 //!
 //! A delayed job waits at least its delay. It leaves its delay queue only after those before it, so it may wait as long as
-//! the `N` of its queue, which is less than twice its delay (or one second).
+//! the `N` of its queue, which is less than four times its delay (or one second).
+//!
+//! A delay queue forgets a job only when the broker has confirmed that the main queue keeps it. While that one has no leader
+//! or is full, the job stays where it is, and the broker tries again, by default after three minutes; `depth` does not count
+//! it meanwhile. A server that was upgraded needs its feature flag `stream_queue` for that: without it, the broker moves a
+//! job without a confirm.
 //!
 //! # When the connection breaks
 //!
@@ -84,6 +93,7 @@ mod error;
 mod message;
 mod names;
 mod topology;
+mod version;
 
 pub use config::RabbitMqConfig;
 pub use queue::RabbitMqQueue;

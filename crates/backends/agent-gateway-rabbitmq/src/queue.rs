@@ -61,8 +61,8 @@ pub struct RabbitMqQueue {
 impl RabbitMqQueue {
     /// Connects to the broker. What is needed there is made by [`prepare`](ExecutionQueue::prepare).
     ///
-    /// A wrong password, an unknown virtual host or a wrong name is `Misconfigured`; a server that does not answer is
-    /// `Unavailable`.
+    /// A wrong password, an unknown virtual host, a wrong name or a server before 3.10 is `Misconfigured`; a server that does
+    /// not answer is `Unavailable`.
     pub async fn open(config: RabbitMqConfig) -> Result<Self> {
         config.check()?;
         let context = Context {

@@ -24,7 +24,8 @@ use crate::{
     settler::{self, Settle, Shared},
     sweeper,
     task::spawn_until,
-    topology::{self, Counts},
+    topology::{self, Counts, Limit},
+    version::{self, Version},
 };
 
 /// How long opening a connection may take in all.
@@ -59,6 +60,7 @@ pub(crate) struct Session {
     give: Connection,
     pub(crate) end: Arc<End>,
     blocked: Blocked,
+    version: Version,
     work: OnceCell<Work>,
 }
 
@@ -90,28 +92,34 @@ impl Session {
     /// Connects, and tries whether the user may come in.
     pub(crate) async fn open(config: &RabbitMqConfig) -> Result<Arc<Self>> {
         let opening = async {
+            let version = version::ask(&config.uri).await?;
             let take = connect(config, "takes").await?;
             let give = connect(config, "gives").await?;
-            Ok((take, give))
+            Ok((version, take, give))
         };
-        let (take, give) = tokio::time::timeout(OPENING, opening)
+        let (version, take, give) = tokio::time::timeout(OPENING, opening)
             .await
             .unwrap_or_else(|_| {
                 Err(Error::unavailable("the RabbitMQ server does not answer").during("rabbitmq.open"))
             })
             .map_err(|error| at(error, &config.place()))?;
-        let session =
-            Self { take, give, end: Arc::default(), blocked: Blocked::default(), work: OnceCell::new() };
+        let (end, blocked, work) = (Arc::default(), Blocked::default(), OnceCell::new());
+        let session = Self { take, give, end, blocked, version, work };
         session.watch(&session.take, Blocked::default());
         session.watch(&session.give, session.blocked.clone());
         Ok(Arc::new(session))
     }
 
     /// Declares what must be there, and starts to work the first time.
-    pub(crate) async fn prepare(&self, context: &Context) -> Result<()> {
+    pub(crate) async fn prepare(&self, config: &RabbitMqConfig, context: &Context) -> Result<()> {
         let failed = |error| convert("rabbitmq.prepare", error);
+        let limit = if self.version.limits_deliveries() {
+            declare_endless(config, &context.names).await?
+        } else {
+            Limit::Default
+        };
         let channel = self.give.create_channel().await.map_err(failed)?;
-        topology::declare(&channel, &context.names).await?;
+        topology::declare(&channel, &context.names, limit).await?;
         self.work.get_or_try_init(|| Box::pin(self.start(context))).await.map_err(failed)?;
         Ok(())
     }
@@ -216,6 +224,19 @@ impl Session {
         };
         let _ = tokio::time::timeout(CLOSING, closing).await;
     }
+}
+
+/// Declares the queue through a connection of its own: a refusal would end the session.
+async fn declare_endless(config: &RabbitMqConfig, names: &Names) -> Result<Limit> {
+    let failed = |error| convert("rabbitmq.prepare", error);
+    let connection = tokio::time::timeout(OPENING, connect(config, "declares")).await.map_err(|_| {
+        Error::unavailable("the RabbitMQ server does not answer").during("rabbitmq.prepare")
+    })??;
+    let channel = connection.create_channel().await.map_err(failed)?;
+    let limit = topology::declare_endless(&channel, names).await;
+    // Nothing is lost with a connection that cannot be closed.
+    let _ = tokio::time::timeout(CLOSING, connection.close(200, "OK".into())).await;
+    limit
 }
 
 /// Connects, and opens a channel: some servers refuse only then.

@@ -96,7 +96,7 @@ impl House {
 
     /// Prepares this session, and every later one.
     pub(crate) async fn prepare(&self, session: &Session) -> Result<()> {
-        session.prepare(&self.context).await?;
+        session.prepare(&self.config, &self.context).await?;
         self.prepared.store(true, Ordering::Release);
         Ok(())
     }
@@ -111,7 +111,7 @@ impl House {
     async fn again(&self) -> Result<Arc<Session>> {
         let session = Session::open(&self.config).await?;
         if self.prepared.load(Ordering::Acquire)
-            && let Err(error) = session.prepare(&self.context).await
+            && let Err(error) = session.prepare(&self.config, &self.context).await
         {
             session.close().await;
             return Err(error);

@@ -6,6 +6,7 @@ mod it {
     mod load;
     mod opening;
     mod relay;
+    mod restarting;
     mod restoring;
     mod sharing;
     mod strangers;

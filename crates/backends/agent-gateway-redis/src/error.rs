@@ -12,7 +12,15 @@ pub(crate) fn convert(operation: &'static str, error: RedisError) -> Error {
 
 /// What the first word of the server's answer says. Inside a script it may stand further back.
 fn by_code(error: &RedisError) -> Option<Error> {
-    Some(match error.code()? {
+    by_word(error.code()?).or_else(|| {
+        // Before Redis 7 a script's error is wrapped: `ERR Error running script (..): @user_script: 1: OOM ..`.
+        let detail = error.detail().filter(|detail| detail.contains("rror running script"))?;
+        detail.split(|c: char| !c.is_ascii_uppercase()).find_map(by_word)
+    })
+}
+
+fn by_word(word: &str) -> Option<Error> {
+    Some(match word {
         "NOAUTH" | "WRONGPASS" => refused(),
         "NOPERM" => Error::misconfigured(
             "the Redis user may not do this: give it the commands and keys that the gateway needs",
@@ -85,4 +93,26 @@ pub(crate) fn of_pool(operation: &'static str, error: PoolError) -> Error {
 /// The same failure for one more caller.
 pub(crate) fn copy(error: &Error) -> Error {
     error.copy()
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::make_extension_error;
+
+    use super::*;
+
+    #[test]
+    fn errors_inside_a_script_are_known_by_their_word() {
+        let wrapped = |words: &str| {
+            let detail =
+                format!("Error running script (call to f_1a): @user_script:9: @user_script: 9: {words}");
+            convert("redis.test", make_extension_error("ERR".to_owned(), Some(detail)))
+        };
+        let full = wrapped("-OOM command not allowed when used memory > 'maxmemory'.");
+        assert_eq!(full.kind(), agent_gateway_core::ErrorKind::Unavailable, "{full:?}");
+        let taken = wrapped("-WRONGTYPE Operation against a key holding the wrong kind of value");
+        assert_eq!(taken.kind(), agent_gateway_core::ErrorKind::Misconfigured, "{taken:?}");
+        let other = wrapped("attempt to index a nil value");
+        assert_eq!(other.kind(), agent_gateway_core::ErrorKind::Unexpected, "{other:?}");
+    }
 }

@@ -40,7 +40,8 @@ impl Redis {
     /// Connects, and finds out whether the server can be used.
     ///
     /// A refused user or password, a database that is not there, names that cannot work and a server older than 6.2 are
-    /// `Misconfigured`; a server that does not answer is `Unavailable`.
+    /// `Misconfigured`; a server that does not answer is `Unavailable`. A server that may evict jobs, or that does not append
+    /// them to a file, is used with a warning.
     pub async fn open(config: RedisConfig) -> Result<Self> {
         config.check()?;
         let connections = Connections::new(&config)?;
@@ -56,6 +57,13 @@ impl Redis {
             tracing::warn!(
                 server = config.location,
                 "Redis may evict any key when its memory is full, also jobs: set maxmemory-policy to noeviction"
+            );
+        }
+        // A server that hides the fact says nothing of what it keeps.
+        if fact("aof_enabled") == "0" {
+            tracing::warn!(
+                server = config.location,
+                "Redis loses accepted jobs when it crashes: set appendonly to yes, and appendfsync to always or everysec"
             );
         }
         Ok(Self { inner: Arc::new(Inner { connections, version, config }) })

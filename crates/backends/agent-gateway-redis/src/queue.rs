@@ -45,6 +45,8 @@ pub(crate) use keys::millis;
 
 /// The longest delay of a redelivery.
 const LONGEST_DELAY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The longest reason of a dead job, in bytes.
+const MAX_REASON: usize = 4096;
 /// What stands for an endless wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long closing waits for what is under way.
@@ -118,6 +120,23 @@ impl RedisQueue {
     ) -> Result<T> {
         self.check_open(operation)?;
         self.redis.inner.connections.ask(operation, &Ask::Script(script)).await
+    }
+
+    /// A script that ends a lease and answers whether it was held.
+    async fn end_lease(&self, lease: &Lease, script: &ScriptInvocation<'_>) -> Result<()> {
+        const OPERATION: &str = "redis.release";
+        self.check_open(OPERATION)?;
+        let ask = Ask::Script(script);
+        match self.redis.inner.connections.ask_tracked::<i64>(OPERATION, &ask).await? {
+            (1, _) => Ok(()),
+            // The first attempt may have ended it.
+            (_, Attempt::Second) => Err(Error::unavailable(
+                "the connection to Redis broke while the job was released; it may have been done",
+            )
+            .during(OPERATION)
+            .with("execution", lease.execution_id())),
+            (_, Attempt::First) => Err(lost(OPERATION, lease)),
+        }
     }
 
     /// A script about a lease that answers whether it was held.
@@ -265,14 +284,15 @@ impl ExecutionQueue for RedisQueue {
             }
             Redelivery::After(delay) => delay,
             Redelivery::Dead(reason) => {
+                let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
                 let mut script = self.keys.script(&BURY);
                 script.arg(lease.token()).arg(lease.execution_id().as_str()).arg(reason).arg(MAX_DEAD);
-                return self.settle("redis.release", &lease, &script).await;
+                return self.end_lease(&lease, &script).await;
             }
         };
         let mut script = self.keys.script(&RELEASE);
         script.arg(lease.token()).arg(lease.execution_id().as_str()).arg(millis(delay));
-        self.settle("redis.release", &lease, &script).await
+        self.end_lease(&lease, &script).await
     }
 
     async fn request_cancel(&self, id: &ExecutionId) -> Result<()> {

@@ -72,7 +72,7 @@ pub(super) async fn sweep(place: &Place) -> Result<()> {
     let connection = connect(place).await?;
     let channel = connection.create_channel().await?;
     let name = &place.name;
-    let delays = (0..=16).map(|power| format!("{name}.delay.{}", 1_u64 << power));
+    let delays = (0..=8).map(|power| format!("{name}.delay.{}", 4_u64.pow(power)));
     let others = [name.clone(), format!("{name}.dead-letter"), format!("{name}.bare")];
     for queue in others.into_iter().chain(delays) {
         channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;

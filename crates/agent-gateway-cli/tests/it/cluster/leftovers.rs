@@ -41,7 +41,7 @@ async fn queues(url: &str, name: &str) -> lapin::Result<()> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let name = format!("{name}.executions");
-    let delays = (0..=16).map(|power| format!("{name}.delay.{}", 1 << power));
+    let delays = (0..=8).map(|power| format!("{name}.delay.{}", 4_u64.pow(power)));
     for queue in [name.clone(), format!("{name}.dead-letter")].into_iter().chain(delays) {
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
     }

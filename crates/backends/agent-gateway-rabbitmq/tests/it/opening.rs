@@ -7,6 +7,12 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinSet,
+};
+
 use super::world::{World, ask, job};
 
 /// The error of opening with a URL.
@@ -51,6 +57,65 @@ async fn a_server_that_is_away_is_unavailable() {
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later(None)), "{error:?}");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+}
+
+/// A server that says it has this version, and nothing else.
+async fn old(version: &str) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://guest:s3cret@{}/%2f", listener.local_addr().unwrap());
+    let mut facts = vec![7];
+    facts.extend(b"versionS");
+    facts.extend(u32::try_from(version.len()).unwrap().to_be_bytes());
+    facts.extend(version.as_bytes());
+    let mut start = vec![0, 10, 0, 10, 0, 9];
+    for text in [&facts[..], b"PLAIN", b"en_US"] {
+        start.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+        start.extend(text);
+    }
+    let mut frame = vec![1, 0, 0];
+    frame.extend(u32::try_from(start.len()).unwrap().to_be_bytes());
+    frame.extend(start);
+    frame.push(0xCE);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = [0; 8];
+        stream.read_exact(&mut hello).await.unwrap();
+        assert_eq!(&hello, b"AMQP\x00\x00\x09\x01");
+        stream.write_all(&frame).await.unwrap();
+        // It leaves without having logged in.
+        assert_eq!(stream.read(&mut hello).await.unwrap(), 0);
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_misconfigured() {
+    for version in ["3.9.29", "2.8", "unknown"] {
+        let (url, serving) = old(version).await;
+        let error = refused(&url).await;
+        assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
+        assert!(error.message().contains("3.10 or newer"), "{error:?}");
+        assert!(error.to_string().contains(version), "{error}");
+        assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        serving.join_all().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_broker_is_misconfigured() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://guest:s3cret@{}/%2f", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.ok();
+    });
+    let error = refused(&url).await;
+    assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
+    assert!(error.message().contains("no RabbitMQ server"), "{error:?}");
+    serving.join_all().await;
 }
 
 #[tokio::test]

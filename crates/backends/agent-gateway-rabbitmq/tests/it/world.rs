@@ -92,7 +92,7 @@ impl Drop for World {
                     let _ = tokio::time::timeout(Duration::from_secs(1), handle.close()).await;
                 }
                 let (connection, channel) = channel(&url).await;
-                let delays = (0..=16).map(|power| format!("{name}.delay.{}", 1 << power));
+                let delays = (0..=8).map(|power| format!("{name}.delay.{}", 4_u64.pow(power)));
                 for queue in [name.clone(), format!("{name}.dead-letter")].into_iter().chain(delays) {
                     channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
                 }

@@ -150,6 +150,7 @@ impl Dispatcher {
             }
             let earliest = self.waiting.iter().map(|waiter| waiter.end).min();
             let alarm = earliest.map_or(next_sweep, |end| end.min(next_look));
+            let alarm = self.abandoned.iter().map(|lost| lost.due).fold(alarm, Instant::min);
             let mut rung = false;
             match self.next(&mut bell, alarm).await {
                 Event::Closed => break,
@@ -178,6 +179,7 @@ impl Dispatcher {
                 // A moment later than due, as the server counts in whole milliseconds.
                 next_look = next_look.min(Instant::now() + wait + Duration::from_millis(1));
             }
+            self.take_back_abandoned().await;
             if Instant::now() >= next_sweep {
                 next_sweep = Instant::now() + SWEEP_EVERY;
                 if let Err(error) = sweep(&self.redis, &self.keys).await {
@@ -319,20 +321,26 @@ impl Dispatcher {
         self.attempt(&Ask::Script(&script)).await;
     }
 
-    /// Takes back what lost claims took: at once, and once more a look later, as the server may do them only then.
+    /// Takes back what lost claims took: at once, and once more a look later, as the server may do them only then. Also when
+    /// nobody asks again: what was taken for nobody would be hidden until its lease ends.
     async fn take_back_abandoned(&mut self) {
         let now = Instant::now();
+        let mut answers = true;
         for mut lost in std::mem::take(&mut self.abandoned) {
-            if lost.due > now {
+            // A server that is away is asked once, not once for each: others wait for this task.
+            if lost.due > now || !answers {
+                if !answers {
+                    lost.due = lost.due.max(Instant::now() + LOOK);
+                }
                 self.abandoned.push_back(lost);
                 continue;
             }
             let mut script = self.keys.script(&ABANDON);
             script.arg(&lost.nonce);
-            let done = self.attempt(&Ask::Script(&script)).await;
-            if !(done && lost.was_tried) {
-                lost.was_tried |= done;
-                lost.due = now + LOOK;
+            answers = self.attempt(&Ask::Script(&script)).await;
+            if !(answers && lost.was_tried) {
+                lost.was_tried |= answers;
+                lost.due = Instant::now() + LOOK;
                 self.abandoned.push_back(lost);
             }
         }
@@ -363,6 +371,10 @@ impl Dispatcher {
         while let Ok(tokens) = self.returns.try_recv() {
             self.give_back(tokens).await;
         }
+        for lost in &mut self.abandoned {
+            lost.due = Instant::now();
+        }
+        self.take_back_abandoned().await;
         if was_listening {
             // It may have been ours that rang last.
             self.ring().await;
