@@ -26,10 +26,11 @@ impl World {
         Ok(Self::at(&Service::Postgres.url().await?))
     }
 
-    /// The server by a URL whose commits do not wait for the disk: making a schema for each case is most of what the suites do.
+    /// The server by a URL whose commits do not wait for the disk, and without TLS: making a schema for each case, and
+    /// connections to it, is most of what the suites do.
     pub(crate) fn hasty_url(&self) -> String {
         let mark = if self.url.contains('?') { '&' } else { '?' };
-        format!("{}{mark}options[synchronous_commit]=off", self.url)
+        format!("{}{mark}sslmode=disable&options[synchronous_commit]=off", self.url)
     }
 
     /// Few connections: many tests share one server.
@@ -73,7 +74,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let (url, text) = (self.url.clone(), format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.schema));
+        let (url, text) = (self.hasty_url(), format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.schema));
         // The test's runtime may be ending: this one is only for the farewell.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
