@@ -121,7 +121,7 @@ fn state(name: &str, answer: Result<()>) -> DependencyState {
     match answer {
         Ok(()) => DependencyState::Ok,
         Err(error) => {
-            tracing::warn!(dependency = name, error = ?error, "dependency is down");
+            tracing::debug!(dependency = name, error = ?error, "dependency is down");
             DependencyState::Down
         }
     }

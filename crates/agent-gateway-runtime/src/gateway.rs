@@ -179,7 +179,9 @@ impl Gateway {
         self.stop_intake();
         let shared = &self.shared;
         if shared.tasks.drain(shared.farewell.time_left()).await == Drained::TimedOut {
-            tracing::warn!(tasks = shared.tasks.len(), "executions are still under way and are cancelled");
+            tracing::warn!(
+                "executions are still under way: they are stopped here, and given back where somebody may go on with them"
+            );
             shared.running.cancel_all();
             shared.tasks.drain(farewell::PATIENCE).await;
         }

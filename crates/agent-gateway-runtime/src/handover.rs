@@ -10,7 +10,7 @@ use std::{
 
 use agent_gateway_core::{Result, id::ExecutionId};
 
-use crate::{Ports, gateway::Shared};
+use crate::{Ports, gateway::Shared, outage::Outage};
 
 /// How long executions are gathered.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -51,9 +51,11 @@ impl Handover {
 /// Writes down what is noted, until the gateway stops.
 pub(crate) async fn hand_over(shared: Arc<Shared>) {
     let stopping = shared.tasks.stopping().clone();
+    let mut outage = Outage::new("noting which executions wait in the queue");
     while stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
-        if let Err(error) = shared.handover.flush(&shared.ports).await {
-            tracing::warn!(error = ?error, "executions that wait in the queue are not noted as its own yet");
+        match shared.handover.flush(&shared.ports).await {
+            Ok(()) => outage.answered(),
+            Err(error) => outage.failed(&error),
         }
     }
 }

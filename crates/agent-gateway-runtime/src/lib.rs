@@ -35,6 +35,7 @@ mod unrun;
 mod farewell;
 mod handover;
 mod heartbeat;
+mod outage;
 mod presence;
 mod recovery;
 mod requeue;

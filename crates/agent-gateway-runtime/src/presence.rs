@@ -9,7 +9,7 @@ use std::{
 use agent_gateway_core::{Result, Timestamp, id::InstanceId};
 use tokio::{sync::OnceCell, time::Instant};
 
-use crate::{Ports, gateway::Shared};
+use crate::{Ports, gateway::Shared, outage::Outage};
 
 /// How often a process says that it is alive.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
@@ -32,9 +32,11 @@ pub(crate) struct Presence {
 /// Says that this process is alive for as long as it has something under way, also while it drains.
 pub(crate) async fn beat(shared: Arc<Shared>) {
     let ended = shared.heart.stopping().clone();
+    let mut outage = Outage::new("saying that this process is alive");
     loop {
-        if let Err(error) = shared.ports.presence.announce(&shared.ports).await {
-            tracing::warn!(error = ?error, "this process could not say that it is alive; it tries again");
+        match shared.ports.presence.announce(&shared.ports).await {
+            Ok(()) => outage.answered(),
+            Err(error) => outage.failed(&error),
         }
         if ended.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_none() {
             return;

@@ -18,6 +18,7 @@ use crate::{
     attempt::{Started, Verdict, is_awaited, judge, knows_agent, start},
     gateway::{Orphans, Shared},
     idempotency::expiry,
+    outage::Outage,
     presence::{BEAT, Silent},
     requeue::Lost,
     run::run,
@@ -95,9 +96,11 @@ impl Recovery {
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let stopping = shared.tasks.stopping().clone();
     let mut chores = Chores::default();
+    let mut outage = Outage::new("looking after interrupted executions");
     loop {
-        if let Err(error) = round(&shared, &mut chores).await {
-            tracing::warn!(error = ?error, "interrupted executions could not be looked after; it is tried again");
+        match round(&shared, &mut chores).await {
+            Ok(()) => outage.answered(),
+            Err(error) => outage.failed(&error),
         }
         if stopping.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_none() {
             return;
@@ -230,6 +233,7 @@ async fn recover(shared: &Arc<Shared>, mut execution: Execution, cause: Cause) -
     let attempt = match judge(shared, execution.clone()).await? {
         Verdict::Run(attempt) => attempt,
         Verdict::End(outcome) => {
+            tracing::warn!(execution_id = %execution.id, reason = outcome.error, "an interrupted execution is ended");
             return end_unrun(shared, &execution, *outcome).await.map(|_| Dealt::With);
         }
     };

@@ -1,9 +1,9 @@
 //! Ending an execution that nobody here runs.
 use agent_gateway_core::{
-    Result,
+    Result, Timestamp,
     execution::{
-        Advanced, Cursor, Execution, ExecutionStatus, LogEntry, LogEvent, Outcome, StopReason, Transition,
-        Usage,
+        Advanced, Cursor, Execution, ExecutionStatus, LogEntry, LogEvent, Outcome, StopReason, ToolOutcome,
+        Transition, Usage,
     },
     message::Message,
 };
@@ -38,7 +38,10 @@ async fn try_end(shared: &Shared, execution: &Execution, outcome: Outcome) -> Re
             return Ok(takeover);
         }
     }
-    let sequence = end_of_log(ports, execution).await?.next();
+    let entries = log(ports, execution).await?;
+    let sequence = entries.last().map_or(Cursor::START, |entry| entry.sequence).next();
+    let mut outcome = outcome;
+    outcome.usage = consumed(execution, &entries, at);
     let entry = LogEntry { sequence, at, event: LogEvent::Finished(outcome.clone()) };
     // What the caller said in a conversation stays said.
     let said = execution.session_id.iter().map(|_| Message::user(execution.message.as_str())).collect();
@@ -51,9 +54,19 @@ pub(crate) fn failed(sentence: &str) -> Outcome {
     Outcome::new(StopReason::Error, "", Usage::default()).error(sentence)
 }
 
-/// Where the log ends: a later attempt writes behind it.
-pub(crate) async fn end_of_log(ports: &Ports, execution: &Execution) -> Result<Cursor> {
-    Ok(log(ports, execution).await?.last().map_or(Cursor::START, |entry| entry.sequence))
+/// What was consumed until now, as far as the log tells.
+fn consumed(execution: &Execution, entries: &[LogEntry], now: Timestamp) -> Usage {
+    let mut usage = Usage::default();
+    for entry in entries {
+        match &entry.event {
+            LogEvent::ModelTurn(turn) => usage.add_call(&turn.model, &turn.tokens, turn.cost_usd),
+            LogEvent::ToolTurn(turn) if turn.outcome != ToolOutcome::Refused => usage.tool_calls += 1,
+            _ => {}
+        }
+    }
+    let lasted = execution.started_at.map(|started| now.duration_since(started).as_millis());
+    usage.duration_ms = lasted.and_then(|lasted| u64::try_from(lasted).ok()).unwrap_or_default();
+    usage
 }
 
 /// The whole log. It is bounded by the limits of a run.

@@ -16,6 +16,7 @@ use crate::{
     attempt::{Started, Verdict, judge, knows_agent, start},
     gateway::Shared,
     heartbeat::Heartbeat,
+    outage::Outage,
     run::run,
     unrun::{end_unrun, failed},
 };
@@ -48,6 +49,7 @@ pub(crate) async fn work(shared: Arc<Shared>) {
     let stopping = shared.tasks.stopping().clone();
     let room = Arc::new(Semaphore::new(shared.limits.workers.min(Semaphore::MAX_PERMITS)));
     let worker = shared.ports.presence.name().to_owned();
+    let mut outage = Outage::new("asking the queue for jobs");
     while let Some(Ok(first)) = stopping.run_until_cancelled(room.clone().acquire_owned()).await {
         let mut places = vec![first];
         places.extend(std::iter::from_fn(|| room.clone().try_acquire_owned().ok()));
@@ -59,9 +61,12 @@ pub(crate) async fn work(shared: Arc<Shared>) {
             leased = shared.ports.queue.lease(request) => leased,
         };
         match leased {
-            Ok(jobs) => jobs.into_iter().for_each(|job| begin(&shared, job, places.pop())),
+            Ok(jobs) => {
+                outage.answered();
+                jobs.into_iter().for_each(|job| begin(&shared, job, places.pop()));
+            }
             Err(error) => {
-                tracing::warn!(error = ?error, "the queue does not hand out jobs; it is asked again");
+                outage.failed(&error);
                 let _ = stopping.run_until_cancelled(tokio::time::sleep(REST)).await;
             }
         }
@@ -199,7 +204,8 @@ async fn execute(shared: &Arc<Shared>, id: &ExecutionId, delivery: u32) -> Resul
     // The place is taken first, so that a cancellation from here on finds it.
     let Some(seat) = shared.running.work(id) else { return Ok(Worked::Elsewhere) };
     let Some(mut execution) = find(shared, id).await? else {
-        return Err(Error::not_found("the queue names an execution that is not stored").with("execution", id));
+        let message = "the queue names an execution that is not stored: do all processes of this queue share one database?";
+        return Err(Error::not_found(message).with("execution", id));
     };
     if execution.status.is_final() {
         return Ok(Worked::Through);
@@ -220,6 +226,7 @@ async fn execute(shared: &Arc<Shared>, id: &ExecutionId, delivery: u32) -> Resul
         Verdict::Run(attempt) => run(shared, *attempt, &seat).await.map(|_| Worked::Through),
         Verdict::End(outcome) => {
             let reason = outcome.error.clone().unwrap_or_default();
+            tracing::warn!(execution_id = %id, reason, "an interrupted execution is ended");
             end_unrun(shared, &execution, *outcome).await?;
             Ok(Worked::GivenUp(reason))
         }

@@ -1,7 +1,10 @@
 //! Which backends the configuration asks for.
 use agent_gateway_core::{config::GatewayConfig, diagnostic::Diagnostic};
 
-use crate::builder::{Choice, Choices};
+use crate::{
+    builder::{Choice, Choices},
+    catalog::openers,
+};
 
 /// The file that the findings point to.
 const FILE: &str = "gateway.yaml";
@@ -38,6 +41,11 @@ pub(crate) fn check(choices: &Choices, config: &GatewayConfig) -> Vec<Diagnostic
         Choice::Given(_) => None,
     };
     let mut findings = choices.catalog.check(persistence, queue);
+    for (key, error) in openers::problems(config, persistence, queue) {
+        let said =
+            error.context().iter().map(|(name, value)| format!(" ({name}: {value})")).collect::<String>();
+        findings.push(Diagnostic::error(FILE, format!("{}{said}", error.message())).key(key));
+    }
     if queue == Some("postgres") && persistence != Some("postgres") {
         let finding =
             Diagnostic::error(FILE, "a queue in PostgreSQL stands in the database of persistence.url");

@@ -40,7 +40,13 @@ pub(crate) async fn serve(args: &Serve) -> Result<ExitCode> {
     let workers = plan.config.queue.workers;
     let gateway = plan.start().await?;
     let (persistence, queue) = gateway.backends();
-    let backends = (format!("{} {}", persistence.name, place(&persistence.location)), queue.name.to_string());
+    let backends = (
+        format!("{} {}", persistence.name, place(&persistence.location)),
+        match queue.location.as_str() {
+            "" => queue.name.to_string(),
+            location => format!("{} {location}", queue.name),
+        },
+    );
     let form = if args.json { Format::Json } else { Format::Table };
     if role == Role::WorkerOnly {
         about.print_worker(workers, &backends, form);
@@ -53,9 +59,9 @@ pub(crate) async fn serve(args: &Serve) -> Result<ExitCode> {
 
 /// A path as one that does not depend on where the gateway was started.
 fn place(location: &str) -> String {
-    let is_path = !location.is_empty() && !location.starts_with(':') && !location.contains("://");
     match std::path::absolute(location) {
-        Ok(path) if is_path => path.display().to_string(),
+        // A place that is no file is one on a server, or in memory.
+        Ok(path) if path.is_file() => path.display().to_string(),
         _ => location.to_owned(),
     }
 }
@@ -64,7 +70,7 @@ fn place(location: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "the second signal must not wait for anything")]
 async fn stop_signal() {
     agent_gateway::shutdown_signal().await;
-    note("stopping: executions under way may end; a second signal stops them at once");
+    note("stopping: executions under way are given time to end; a second signal ends the process at once");
     tokio::spawn(async {
         agent_gateway::shutdown_signal().await;
         std::process::exit(130);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{
-    Result,
+    Error, Result,
     config::GatewayConfig,
     ports::{persistence::PersistenceBackend, queue::ExecutionQueue},
 };
@@ -17,32 +17,65 @@ use super::Catalog;
 pub(super) fn all(catalog: Catalog) -> Catalog {
     #[cfg(feature = "sqlite")]
     let catalog = catalog.with_persistence("sqlite", |config| {
-        Box::pin(async move {
-            let config = config.persistence;
-            let sqlite = agent_gateway_sqlite::SqliteConfig::parse(config.url.expose())?;
-            open_sqlite(sqlite.table_prefix(config.table_prefix)).await
-        })
+        Box::pin(async move { open_sqlite(read_sqlite(&config)?).await })
     });
     #[cfg(feature = "postgres")]
     let catalog = postgres::entries(catalog);
     #[cfg(feature = "redis")]
-    let catalog = catalog.with_queue("redis", |config| {
-        Box::pin(async move {
-            let config = config.queue;
-            let redis = agent_gateway_redis::RedisConfig::parse(config.redis_url.expose())?;
-            open_redis_queue(redis.stream_key(config.stream_key).consumer_group(config.consumer_group)).await
-        })
-    });
+    let catalog = catalog
+        .with_queue("redis", |config| Box::pin(async move { open_redis_queue(read_redis(&config)?).await }));
     #[cfg(feature = "rabbitmq")]
     let catalog = catalog.with_queue("rabbitmq", |config| {
-        Box::pin(async move {
-            let config = config.queue;
-            let rabbitmq = agent_gateway_rabbitmq::RabbitMqConfig::parse(config.rabbitmq_url.expose())?;
-            let workers = u16::try_from(config.workers).unwrap_or(u16::MAX);
-            open_rabbitmq_queue(rabbitmq.queue_name(config.queue_name).prefetch(workers)).await
-        })
+        Box::pin(async move { open_rabbitmq_queue(read_rabbitmq(&config)?).await })
     });
     catalog
+}
+
+/// What is wrong with the settings of the chosen backends, by key. Nothing is opened.
+pub(crate) fn problems(
+    config: &GatewayConfig,
+    persistence: Option<&str>,
+    queue: Option<&str>,
+) -> Vec<(&'static str, Error)> {
+    let mut problems = Vec::new();
+    let mut note = |key, read: Result<()>| problems.extend(read.err().map(|error| (key, error)));
+    match persistence {
+        #[cfg(feature = "sqlite")]
+        Some("sqlite") => note("persistence.url", read_sqlite(config).map(drop)),
+        #[cfg(feature = "postgres")]
+        Some("postgres") => note("persistence.url", postgres::read(config).map(drop)),
+        _ => {}
+    }
+    match queue {
+        #[cfg(feature = "redis")]
+        Some("redis") => note("queue.redis_url", read_redis(config).map(drop)),
+        #[cfg(feature = "rabbitmq")]
+        Some("rabbitmq") => note("queue.rabbitmq_url", read_rabbitmq(config).map(drop)),
+        _ => note("queue", Ok(())),
+    }
+    problems
+}
+
+#[cfg(feature = "sqlite")]
+fn read_sqlite(config: &GatewayConfig) -> Result<agent_gateway_sqlite::SqliteConfig> {
+    let config = &config.persistence;
+    let sqlite = agent_gateway_sqlite::SqliteConfig::parse(config.url.expose())?;
+    Ok(sqlite.table_prefix(&config.table_prefix))
+}
+
+#[cfg(feature = "redis")]
+fn read_redis(config: &GatewayConfig) -> Result<agent_gateway_redis::RedisConfig> {
+    let config = &config.queue;
+    let redis = agent_gateway_redis::RedisConfig::parse(config.redis_url.expose())?;
+    Ok(redis.stream_key(&config.stream_key).consumer_group(&config.consumer_group))
+}
+
+#[cfg(feature = "rabbitmq")]
+fn read_rabbitmq(config: &GatewayConfig) -> Result<agent_gateway_rabbitmq::RabbitMqConfig> {
+    let config = &config.queue;
+    let rabbitmq = agent_gateway_rabbitmq::RabbitMqConfig::parse(config.rabbitmq_url.expose())?;
+    let workers = u16::try_from(config.workers).unwrap_or(u16::MAX);
+    Ok(rabbitmq.queue_name(&config.queue_name).prefetch(workers))
 }
 
 #[cfg(feature = "sqlite")]
@@ -109,7 +142,7 @@ pub(crate) mod postgres {
         Ok(Arc::new(PostgresQueue::open(database).await?))
     }
 
-    fn read(config: &GatewayConfig) -> Result<PostgresConfig> {
+    pub(super) fn read(config: &GatewayConfig) -> Result<PostgresConfig> {
         let config = &config.persistence;
         let mut postgres = PostgresConfig::parse(config.url.expose())?
             .table_prefix(&config.table_prefix)

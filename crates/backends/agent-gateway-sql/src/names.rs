@@ -26,8 +26,8 @@ impl Names {
     /// names PostgreSQL keeps for itself.
     pub fn in_schema(mut self, schema: &str) -> Result<Self> {
         check("schema", schema)?;
-        if schema.starts_with("pg_") {
-            return Err(Error::misconfigured("a schema whose name begins with `pg_` is the database's own")
+        if schema.starts_with("pg_") || schema == "information_schema" {
+            return Err(Error::misconfigured("this schema is the database's own: name another one")
                 .with("schema", schema));
         }
         // In quotes, because it may be a word of SQL.
