@@ -28,6 +28,8 @@ use crate::{
 /// How many interrupted executions run at once, within the number of workers.
 const MIN_AT_ONCE: usize = 4;
 const MAX_AT_ONCE: usize = 64;
+/// How old an execution may be that is left to processes which are better at it.
+const FOR_OTHERS: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 /// How many are looked at together.
 const PAGE: u32 = 100;
 /// The most executions of this process that wait to be looked at again.
@@ -152,9 +154,10 @@ async fn adopt_orphans(shared: &Arc<Shared>, silent: &mut Silent) -> Result<()> 
         let Some(gone) = orphan.instance.clone().filter(|instance| !left.contains(instance)) else {
             continue;
         };
-        // Those who work look after what is worked on, and those who know an agent after its executions.
-        let is_anothers = (shared.limits.workers == 0 && orphan.options.departure == Departure::Detaches)
-            || (!knows_agent(shared, &orphan) && left.len() > 1);
+        // Those who work look after what is worked on, and those who know an agent after its executions; but not for ever.
+        let is_anothers = ports.clock.now().duration_since(orphan.created_at) < FOR_OTHERS
+            && ((shared.limits.workers == 0 && orphan.options.departure == Departure::Detaches)
+                || (!knows_agent(shared, &orphan) && left.len() > 1));
         let dealt = if shared.hands_over() && orphan.status == ExecutionStatus::Queued {
             queue_again(shared, &orphan, &gone).await
         } else if is_anothers {

@@ -21,6 +21,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Child, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -186,9 +187,24 @@ impl Drop for Private {
     }
 }
 
-fn free_port() -> io::Result<u16> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(|address| address.port())
+/// A free loopback port that stays free: the system gives none of these to connections that go out, so that a server can
+/// come back to it.
+pub fn free_port() -> io::Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or_default();
+    for _ in 0..PORTS {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let port = FIRST_PORT + (begin.wrapping_mul(7) + step) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("no loopback port is free"))
 }
+
+/// The ports that are tried: below those of outgoing connections, above those of well-known servers.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 5_000;
 
 fn failed(service: Service, error: io::Error) -> Error {
     Error::unavailable("a private server could not be started")

@@ -74,7 +74,7 @@ async fn wrong_names_are_refused() {
 #[tokio::test]
 async fn a_schema_may_be_a_word_of_sql() {
     let url = needs_service!(Service::Postgres, "agent-gateway-postgres::a_schema_may_be_a_word_of_sql");
-    let world = World { url, schema: "user".to_owned() };
+    let world = World::named(url, "user".to_owned());
     let postgres = world.open().await.unwrap();
     let lock = PostgresLock::new(&postgres);
     assert!(lock.acquire("reload", Duration::from_secs(9)).await.unwrap().is_some());

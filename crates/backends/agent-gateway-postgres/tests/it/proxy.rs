@@ -1,9 +1,13 @@
 //! A way to the server that can be cut.
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
+use agent_gateway_testkit::private::free_port;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -37,7 +41,8 @@ impl Proxy {
     pub(crate) async fn before(url: &str, port: u16) -> Self {
         let mut url = Url::parse(url).unwrap();
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = if port == 0 { free_port().unwrap() } else { port };
+        let listener = listen(port).await;
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
         // Commits are looked for in what passes.
@@ -68,6 +73,17 @@ impl Proxy {
     pub(crate) fn cut(&self) -> usize {
         self.cut.load(Ordering::SeqCst)
     }
+}
+
+/// Listens. The one that was there before may still be going.
+async fn listen(port: u16) -> TcpListener {
+    for _ in 0..100 {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return listener;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("port {port} stays taken")
 }
 
 async fn pass(mut client: TcpStream, mut server: TcpStream, commit: Arc<AtomicU8>, cut: Arc<AtomicUsize>) {

@@ -25,7 +25,7 @@ fn named(world: &World) -> World {
     let mut url = world.url.clone();
     url.push_str(if url.contains('?') { "&" } else { "?" });
     url.push_str(&format!("application_name={}", world.schema));
-    World { url, schema: world.schema.clone() }
+    World::named(url, world.schema.clone())
 }
 
 const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -83,7 +83,7 @@ async fn jobs_that_are_taken_late_come_back() {
     let url = needs_service!(Service::Postgres, "agent-gateway-postgres::jobs_that_are_taken_late_come_back");
     let world = World::at(&url);
     let proxy = Proxy::before(&url, 0).await;
-    let through = World { url: proxy.url.clone(), schema: world.schema.clone() };
+    let through = World::named(proxy.url.clone(), world.schema.clone());
     let queue = process(&through).await;
     world
         .run(

@@ -11,6 +11,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// A schema that is dropped with this guard, also when its test fails.
 pub(crate) struct World {
     pub(crate) url: String,
+    haste: &'static str,
     pub(crate) schema: String,
 }
 
@@ -18,19 +19,31 @@ impl World {
     /// A name that nobody has used, on the server of `url`. Preparing makes the schema.
     pub(crate) fn at(url: &str) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { url: url.to_owned(), schema: format!("agw_{}_{number}", std::process::id()) }
+        Self {
+            url: url.to_owned(),
+            haste: "sslmode=disable",
+            schema: format!("agw_{}_{number}", std::process::id()),
+        }
+    }
+
+    /// The same tables by another way.
+    pub(crate) fn named(url: impl Into<String>, schema: impl Into<String>) -> Self {
+        Self { url: url.into(), haste: "sslmode=disable", schema: schema.into() }
     }
 
     /// The same on the server that the tests use; the error of a missing service makes a case a skip.
     pub(crate) async fn fresh() -> Result<Self> {
-        Ok(Self::at(&Service::Postgres.url().await?))
+        let haste = "sslmode=disable&options[synchronous_commit]=off";
+        let mut world = Self::at(&Service::Postgres.url().await?);
+        world.haste = haste;
+        Ok(world)
     }
 
-    /// The server by a URL whose commits do not wait for the disk, and without TLS: making a schema for each case, and
-    /// connections to it, is most of what the suites do.
+    /// The server by a URL without TLS and, where nobody crashes it, with commits that do not wait for the disk: making a schema
+    /// for each case, and connections to it, is most of what the suites do.
     pub(crate) fn hasty_url(&self) -> String {
         let mark = if self.url.contains('?') { '&' } else { '?' };
-        format!("{}{mark}sslmode=disable&options[synchronous_commit]=off", self.url)
+        format!("{}{mark}{}", self.url, self.haste)
     }
 
     /// Few connections: many tests share one server.
