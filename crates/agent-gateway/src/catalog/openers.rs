@@ -1,15 +1,12 @@
 //! How the backends of this build are opened from the configuration.
-#![cfg_attr(
-    not(any(feature = "postgres", feature = "redis", feature = "rabbitmq")),
-    expect(unused_imports, reason = "what is opened depends on the features")
-)]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", feature = "rabbitmq"))]
 use std::sync::Arc;
 
-use agent_gateway_core::{
-    Error, Result,
-    config::GatewayConfig,
-    ports::{persistence::PersistenceBackend, queue::ExecutionQueue},
-};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use agent_gateway_core::ports::persistence::PersistenceBackend;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "rabbitmq"))]
+use agent_gateway_core::ports::queue::ExecutionQueue;
+use agent_gateway_core::{Error, Result, config::GatewayConfig};
 
 use super::Catalog;
 
@@ -31,29 +28,34 @@ pub(super) fn all(catalog: Catalog) -> Catalog {
     catalog
 }
 
+/// A backend of this build, the key of its most important setting, and how its settings are read.
+type Reader = (&'static str, &'static str, fn(&GatewayConfig) -> Result<()>);
+
+const STORES: &[Reader] = &[
+    #[cfg(feature = "sqlite")]
+    ("sqlite", "persistence.url", |config| read_sqlite(config).map(drop)),
+    #[cfg(feature = "postgres")]
+    ("postgres", "persistence.url", |config| postgres::read(config).map(drop)),
+];
+
+const QUEUES: &[Reader] = &[
+    #[cfg(feature = "redis")]
+    ("redis", "queue.redis_url", |config| read_redis(config).map(drop)),
+    #[cfg(feature = "rabbitmq")]
+    ("rabbitmq", "queue.rabbitmq_url", |config| read_rabbitmq(config).map(drop)),
+];
+
 /// What is wrong with the settings of the chosen backends, by key. Nothing is opened.
 pub(crate) fn problems(
     config: &GatewayConfig,
     persistence: Option<&str>,
     queue: Option<&str>,
 ) -> Vec<(&'static str, Error)> {
-    let mut problems = Vec::new();
-    let mut note = |key, read: Result<()>| problems.extend(read.err().map(|error| (key, error)));
-    match persistence {
-        #[cfg(feature = "sqlite")]
-        Some("sqlite") => note("persistence.url", read_sqlite(config).map(drop)),
-        #[cfg(feature = "postgres")]
-        Some("postgres") => note("persistence.url", postgres::read(config).map(drop)),
-        _ => {}
-    }
-    match queue {
-        #[cfg(feature = "redis")]
-        Some("redis") => note("queue.redis_url", read_redis(config).map(drop)),
-        #[cfg(feature = "rabbitmq")]
-        Some("rabbitmq") => note("queue.rabbitmq_url", read_rabbitmq(config).map(drop)),
-        _ => note("queue", Ok(())),
-    }
-    problems
+    let chosen = [(STORES, persistence), (QUEUES, queue)];
+    let readers = chosen
+        .into_iter()
+        .flat_map(|(readers, chosen)| readers.iter().filter(move |(name, ..)| chosen == Some(*name)));
+    readers.filter_map(|(_, key, read)| Some((*key, read(config).err()?))).collect()
 }
 
 #[cfg(feature = "sqlite")]
