@@ -183,6 +183,7 @@ async fn call_one(
         whole,
         form,
         duration_ms: millis(started),
+        within: None,
     };
     ports.record(LogEvent::ToolTurn(turn.clone())).await?;
     Ok(turn)

@@ -71,7 +71,7 @@ pub(crate) async fn ask(
     let price = ports.model.capability(&model).price.or_else(|| ports.model.capability(name).price);
     let cost_usd = price.map(|price| price.cost(&usage));
     let duration_ms = millis(started);
-    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms };
+    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms, within: None };
     progress.add_turn(&turn);
     Ok(turn)
 }

@@ -84,7 +84,7 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
     if let Some(root) = &execution.root_execution_id {
         context.root_execution_id = root.clone();
     }
-    context.delegates_to = plan.definition.delegates_to.clone().into();
+    context.delegates_to = plan.definition.delegates_to.named().into();
     // A conversation is free text: what an agent's answers must fit elsewhere does not hold there.
     let (setting, input, output_schema) = match &mut scene {
         Scene::Conversation(dialogue) => {

@@ -33,6 +33,7 @@ fn every_kind() -> Result<Vec<LogEntry>, Finding> {
             whole: cut_from.map(|_| "{\"found\": [], \"more\": true}".into()),
             form,
             duration_ms: 12,
+            within: None,
         })
     };
     let events = [
