@@ -1,4 +1,6 @@
 //! Structured answers.
+use std::sync::Arc;
+
 use agent_gateway_core::{
     capability::StructuredOutput, execution::StopReason, message::Message, ports::model::Delivery,
     tool::ToolOutput,
@@ -46,9 +48,10 @@ async fn the_schema_goes_to_models_that_take_it_and_into_the_prompt_of_all() {
         (StructuredOutput::AnswerOnly, [false, false, true]),
         (StructuredOutput::Always, [true, true, true]),
     ] {
-        let calls = Reply::tool_calls([("look", json!({}))]);
-        let mut world = world([calls, Reply::text("Oslo!"), Reply::text("{\"city\": \"Oslo\"}")])
-            .tool(&FnTool::new("look", |_| Ok(ToolOutput::text("Oslo"))));
+        let calls = Reply::calls([("look", json!({}))]);
+        let look =
+            Arc::new(FnTool::new("look", |_, _| async { Ok(ToolOutput::Text("Oslo".into())) }).unwrap());
+        let mut world = world([calls, Reply::text("Oslo!"), Reply::text("{\"city\": \"Oslo\"}")]).tool(&look);
         world.model = world.model.clone().structured(able);
         assert_eq!(world.outcome().await.output, Some(json!({"city": "Oslo"})));
         let requests = world.requests();
