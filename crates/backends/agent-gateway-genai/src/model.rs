@@ -139,9 +139,10 @@ fn location(url: &Url) -> String {
 impl LanguageModel for GenAi {
     /// The price is the router's to know.
     fn capability(&self, model: &ModelName) -> ModelCapability {
-        let structured = match self.0.refusals.has(model) {
-            true => StructuredOutput::None,
-            false => structured::documented(self.0.api, model),
+        let structured = if self.0.refusals.has(model) {
+            StructuredOutput::None
+        } else {
+            structured::documented(self.0.api, model)
         };
         ModelCapability::new(self.0.provider.clone()).structured(structured)
     }
