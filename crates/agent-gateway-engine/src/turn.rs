@@ -10,6 +10,7 @@ use agent_gateway_core::{
     tool::ToolSpec,
 };
 use futures::StreamExt;
+use serde_json::Value;
 
 use crate::{
     ModelPlan, Ports, Run,
@@ -48,8 +49,11 @@ pub(crate) async fn ask(
     progress.phase = Phase::Model(plan.name.clone());
     let started = tokio::time::Instant::now();
     let messages = progress.messages.clone();
-    let request =
-        |name: &ModelName| request(plan, run.delivery, name.clone(), messages.clone(), tools.clone());
+    let request = |name: &ModelName| {
+        let mut request = request(plan, run.delivery, name.clone(), messages.clone(), tools.clone());
+        request.output_schema = schema_for(run, ports, &request);
+        request
+    };
     let first = request(&plan.name);
     let first = answer(ports, first, &mut progress.draft).await;
     let (name, answer) = match (first, &plan.fallback) {
@@ -114,6 +118,13 @@ fn request(
     request.max_tokens = plan.max_tokens;
     request.delivery = delivery;
     request
+}
+
+/// The schema, where the model's provider can hold the answer to it. The prompt asks for it everywhere.
+fn schema_for(run: &Run, ports: Ports<'_>, request: &ModelRequest) -> Option<Arc<Value>> {
+    let schema = run.output_schema.as_deref()?;
+    let able = ports.model.capability(&request.model).structured_output;
+    able.allows(request.tools.len()).then(|| schema.source().clone())
 }
 
 fn both_failed(first: &Error, second: &Error) -> Error {

@@ -126,7 +126,7 @@ async fn a_coordinator_whose_process_is_killed_finds_its_children_again() {
         let hand =
             |message: &str| ("delegate_to_agent", json!({"agent_id": "researcher", "message": message}));
         if system.contains("You research.") {
-            return Reply::text("never").after(Duration::from_secs(60));
+            return Reply::text("never").delay(Duration::from_secs(60));
         }
         Reply::tool_calls([hand("bees"), hand("wasps")])
     })
