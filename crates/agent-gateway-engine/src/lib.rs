@@ -13,6 +13,7 @@ mod run;
 mod schema;
 mod tools;
 mod turn;
+mod workflow;
 
 pub use agent::{AgentPlan, ModelPlan};
 pub use drive::{Ended, drive};
@@ -22,3 +23,4 @@ pub use prompt::PromptLayers;
 pub use run::{Ports, Recorder, Run, Setting};
 pub use schema::{FieldError, OutputSchema, Schema};
 pub use tools::{BoundTool, ToolSet};
+pub use workflow::MadeWorkflow;
