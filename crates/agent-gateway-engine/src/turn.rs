@@ -13,8 +13,8 @@ use futures::StreamExt;
 
 use crate::{
     ModelPlan, Ports, Run,
+    call::millis,
     guard::{Phase, Progress},
-    tools::millis,
 };
 
 /// What a model turn may do.
@@ -40,7 +40,7 @@ pub(crate) async fn ask(
     progress: &mut Progress,
     offer: Offer,
 ) -> Result<ModelTurn> {
-    let plan = &run.agent.model;
+    let plan = &run.model;
     let tools = match offer {
         Offer::Tools => run.agent.tools.specs().clone(),
         Offer::AnswerOnly => Arc::from([]),
