@@ -12,5 +12,7 @@ mod resume;
 mod schema;
 #[path = "it/tools.rs"]
 mod tools;
+#[path = "it/workflow.rs"]
+mod workflow;
 #[path = "it/world.rs"]
 mod world;

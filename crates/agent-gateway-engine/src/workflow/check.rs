@@ -7,7 +7,10 @@ use agent_gateway_core::{
     skill::{SkillDefinition, StepAction},
 };
 
-use super::{Found, Reference, Root, Template};
+use super::{
+    reference::{Reference, Root},
+    template::{Found, Template},
+};
 
 /// The most tools that a step calls at once.
 const MAX_FAN_OUT: usize = 10;
@@ -57,7 +60,11 @@ impl<'s> Findings<'s> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         for (index, step) in skill.steps.iter().enumerate() {
             if places.insert(&step.name, index).is_some() {
-                self.error(&format!("steps[{index}].name"), format!("a step `{}` came before", step.name), "");
+                self.error(
+                    &format!("steps[{index}].name"),
+                    format!("a step `{}` came before", step.name),
+                    "",
+                );
             }
         }
         let mut used = BTreeSet::new();
@@ -68,7 +75,8 @@ impl<'s> Findings<'s> {
                 StepAction::Prompt { input, .. } => self.check_input(input, &key, index, &places, &mut used),
                 StepAction::FanOut(calls) => {
                     if calls.len() > MAX_FAN_OUT {
-                        let message = format!("calls {} tools at once; {MAX_FAN_OUT} are the most", calls.len());
+                        let message =
+                            format!("calls {} tools at once; {MAX_FAN_OUT} are the most", calls.len());
                         self.error(&format!("{key}.tools"), message, "divide them among several steps");
                     }
                     for (place, call) in calls.iter().enumerate() {
@@ -107,7 +115,8 @@ impl<'s> Findings<'s> {
         let name = reference.first();
         match places.get(name) {
             None => {
-                let known: Vec<String> = self.skill.steps[..at].iter().map(|step| format!("`{}`", step.name)).collect();
+                let known: Vec<String> =
+                    self.skill.steps[..at].iter().map(|step| format!("`{}`", step.name)).collect();
                 let hint = if known.is_empty() {
                     "no step comes before this one".to_owned()
                 } else {

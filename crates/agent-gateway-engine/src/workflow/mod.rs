@@ -1,6 +1,7 @@
 //! Workflows: a skill with steps, as one tool of its agent.
 mod check;
 mod reference;
+mod run;
 mod template;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -14,12 +15,9 @@ use agent_gateway_core::{
 };
 use serde_json::{Value, json};
 
-use self::{
-    check::Findings,
-    reference::Root,
-    template::{Found, Template},
-};
-use crate::{BoundTool, Schema};
+pub(crate) use self::run::{Done, Gone};
+use self::{check::Findings, template::Template};
+use crate::{BoundTool, DELEGATE, Run, Schema};
 
 /// The most characters of what the model is told of a workflow.
 const MAX_DESCRIPTION: usize = 4000;
@@ -55,8 +53,17 @@ pub(crate) enum Action {
 /// A tool and what it is given.
 #[derive(Debug)]
 pub(crate) struct StepCall {
-    pub(crate) tool: Arc<BoundTool>,
+    tool: StepTool,
     input: Vec<(String, Template)>,
+}
+
+/// The tool of a step.
+#[derive(Debug)]
+enum StepTool {
+    /// The same for all agents.
+    Bound(Arc<BoundTool>),
+    /// The agent's own one by which it hands work to others.
+    Delegation,
 }
 
 /// What the model is asked.
@@ -114,7 +121,7 @@ impl MadeWorkflow {
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Self { tool: None, findings };
         }
-        Self { tool: spec.map(|ready| BoundTool::of_workflow(ready, workflow)), findings }
+        Self { tool: spec.map(|ready| BoundTool::workflow(ready, workflow)), findings }
     }
 }
 
@@ -137,7 +144,10 @@ fn step_call(
             findings.error(key, format!("`{}` is a workflow; a step calls tools alone", call.tool), "");
             None
         }
-        Some(tool) => Some(StepCall { tool, input: Template::of(&call.input) }),
+        Some(tool) => Some(StepCall { tool: StepTool::Bound(tool), input: Template::of(&call.input) }),
+        None if call.tool == DELEGATE => {
+            Some(StepCall { tool: StepTool::Delegation, input: Template::of(&call.input) })
+        }
         None => {
             let hint = "a tool's name is the `name` of its TOOL.md, or else its folder";
             findings.error(key, format!("no tool named `{}` is served", call.tool), hint);
@@ -172,7 +182,8 @@ fn spec(skill: &SkillDefinition, used: BTreeSet<String>, findings: &mut Findings
     };
     let mut defaults = JsonMap::new();
     if declared && let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        let values = properties.iter().filter_map(|(name, of)| Some((name.clone(), of.get("default")?.clone())));
+        let values =
+            properties.iter().filter_map(|(name, of)| Some((name.clone(), of.get("default")?.clone())));
         defaults.extend(values);
     }
     let parts = [skill.description.trim(), skill.body.trim()];
@@ -194,6 +205,20 @@ fn derived(used: BTreeSet<String>) -> Value {
 }
 
 impl StepCall {
+    fn name(&self) -> &str {
+        match &self.tool {
+            StepTool::Bound(tool) => tool.spec().name.as_str(),
+            StepTool::Delegation => DELEGATE,
+        }
+    }
+
+    fn tool<'a>(&'a self, run: &'a Run) -> Option<&'a BoundTool> {
+        match &self.tool {
+            StepTool::Bound(tool) => Some(tool),
+            StepTool::Delegation => run.agent.tools.get(DELEGATE).map(|tool| &**tool),
+        }
+    }
+
     /// Its arguments, as far as earlier steps have come.
     pub(crate) fn arguments(&self, input: &Value, steps: &Value) -> Result<JsonMap, String> {
         Template::fill(&self.input, input, steps).map_err(template::TooLarge::sentence)

@@ -13,11 +13,12 @@ use agent_gateway_core::{
         model::{Delivery, ModelRequest},
         tool::Tool,
     },
+    skill::SkillDefinition,
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, ModelPlan, OutputSchema, Past, Ports, PromptLayers, Recorder, Run, Setting,
-    ToolSet, drive,
+    AgentPlan, BoundTool, Ended, MadeWorkflow, ModelPlan, NoDelegation, OutputSchema, Past, Ports,
+    PromptLayers, Recorder, Run, Setting, Suspension, ToolSet, drive,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -48,9 +49,16 @@ impl Recorder for Log {
     }
 }
 
+/// A run that came to its end.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) unrecorded: Option<LogEvent>,
+}
+
 pub(crate) struct World {
     pub(crate) model: ScriptedModel,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) skills: Vec<SkillDefinition>,
     pub(crate) limits: Limits,
     pub(crate) output: Option<Value>,
     pub(crate) fallback: Option<&'static str>,
@@ -67,6 +75,7 @@ impl World {
         Self {
             model: ScriptedModel::new(replies),
             tools: Vec::new(),
+            skills: Vec::new(),
             limits: Limits::default(),
             output: None,
             fallback: None,
@@ -84,12 +93,39 @@ impl World {
         self
     }
 
-    pub(crate) async fn run(&self) -> Ended {
+    /// With a skill whose workflow must be in order.
+    pub(crate) fn skill(mut self, skill: SkillDefinition) -> Self {
+        self.skills.push(skill);
+        self
+    }
+
+    pub(crate) async fn run(&self) -> Finished {
+        match self.drive().await {
+            Ended::Finished { outcome, unrecorded } => Finished { outcome, unrecorded },
+            Ended::Suspended(suspension) => panic!("it rests: {suspension:?}"),
+        }
+    }
+
+    pub(crate) async fn suspension(&self) -> Suspension {
+        match self.drive().await {
+            Ended::Suspended(suspension) => suspension,
+            Ended::Finished { outcome, .. } => panic!("it ended: {outcome:?}"),
+        }
+    }
+
+    async fn drive(&self) -> Ended {
         let definition = AgentDefinition::new(AgentId::new("helper").unwrap(), "You help.");
-        let bound = self
+        let mut bound: Vec<_> = self
             .tools
             .iter()
-            .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()));
+            .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()))
+            .collect();
+        for skill in &self.skills {
+            let find = |name: &str| bound.iter().find(|tool| tool.spec().name.as_str() == name).cloned();
+            let made = MadeWorkflow::new(skill, &find);
+            assert_eq!(made.findings, []);
+            bound.push(Arc::new(made.tool.unwrap()));
+        }
         let agent = AgentPlan {
             prompt: PromptLayers::new(&Definitions::default(), &definition, 1000),
             model: ModelPlan {
@@ -105,6 +141,7 @@ impl World {
         };
         let run = Run {
             context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
+            model: agent.model.clone(),
             agent: Arc::new(agent),
             message: "hello".into(),
             limits: self.limits,
@@ -113,7 +150,8 @@ impl World {
             delivery: self.delivery,
             past: self.past.clone(),
         };
-        let ports = Ports { model: &self.model, recorder: &self.log, clock: &SystemClock };
+        let ports =
+            Ports { model: &self.model, delegator: &NoDelegation, recorder: &self.log, clock: &SystemClock };
         drive(&run, ports, &self.cancel).await
     }
 
