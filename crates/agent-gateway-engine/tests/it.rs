@@ -14,5 +14,7 @@ mod schema;
 mod tools;
 #[path = "it/workflow.rs"]
 mod workflow;
+#[path = "it/workflow_check.rs"]
+mod workflow_check;
 #[path = "it/world.rs"]
 mod world;

@@ -1,5 +1,8 @@
 //! What can be wrong with a workflow, told with file, line and key before anybody runs it.
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
 use agent_gateway_core::{
     JsonMap,
@@ -36,7 +39,7 @@ impl<'s> Findings<'s> {
     }
 
     /// Something that keeps the workflow from being offered.
-    pub(super) fn error(&mut self, key: &str, message: String, hint: &str) {
+    pub(super) fn error(&mut self, key: &str, message: impl fmt::Display, hint: &str) {
         let message = format!("{message}; the skill is offered as instructions alone, not as a workflow");
         self.add(key, message, hint, Diagnostic::error);
     }

@@ -159,7 +159,7 @@ fn step_call(
 /// What the model is told; `None` when it cannot be told anything, which is reported.
 fn spec(skill: &SkillDefinition, used: BTreeSet<String>, findings: &mut Findings<'_>) -> Option<Ready> {
     let Ok(name) = ToolName::new(&skill.id) else {
-        findings.error("", "the folder's name is not a name that models can call".to_owned(), "");
+        findings.error("", "the folder's name is not a name that models can call", "");
         return None;
     };
     let declared = skill.input_schema.is_some();
@@ -170,13 +170,13 @@ fn spec(skill: &SkillDefinition, used: BTreeSet<String>, findings: &mut Findings
     };
     if !is_object {
         let hint = "write `type: object`, with what the workflow takes below `properties`";
-        findings.error("input_schema", "must describe an object".to_owned(), hint);
+        findings.error("input_schema", "must describe an object", hint);
         return None;
     }
     let parameters = match Schema::compile(&schema) {
         Ok(parameters) => parameters,
         Err(error) => {
-            findings.error("input_schema", error.to_string(), "");
+            findings.error("input_schema", error, "");
             return None;
         }
     };

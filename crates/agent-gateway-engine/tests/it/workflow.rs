@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-fn object(value: Value) -> JsonMap {
+fn object(value: &Value) -> JsonMap {
     value.as_object().unwrap().clone()
 }
 
 pub(crate) fn tool(tool: &str, input: Value) -> ToolStep {
-    ToolStep { tool: tool.to_owned(), input: object(input) }
+    ToolStep { tool: tool.to_owned(), input: object(&input) }
 }
 
 pub(crate) fn step(name: &str, action: StepAction) -> SkillStep {
@@ -29,7 +29,7 @@ pub(crate) fn step(name: &str, action: StepAction) -> SkillStep {
 }
 
 fn prompt(text: &str, input: Value) -> StepAction {
-    StepAction::Prompt { prompt: text.to_owned(), system_prompt: None, input: object(input) }
+    StepAction::Prompt { prompt: text.to_owned(), system_prompt: None, input: object(&input) }
 }
 
 pub(crate) fn skill(id: &str, steps: impl IntoIterator<Item = SkillStep>) -> SkillDefinition {
@@ -442,7 +442,7 @@ async fn a_step_that_needs_a_person_rests_the_run_and_goes_on_from_there() {
         let call_id = call.call_id.clone();
         let expires_at = Timestamp::UNIX_EPOCH;
         log.push(LogEvent::ApprovalRequested { approval_id: approval_id.clone(), call, expires_at });
-        let edited = Verdict::Edit { arguments: object(json!({"to": "c"})) };
+        let edited = Verdict::Edit { arguments: object(&json!({"to": "c"})) };
         let (status, verdict) = if place == 0 {
             (ApprovalStatus::Approved, edited)
         } else {
