@@ -11,7 +11,7 @@ use agent_gateway_core::{
 use serde_json::Value;
 
 use crate::{
-    Schema,
+    FieldError, Schema,
     workflow::{Ready, Workflow},
 };
 
@@ -72,16 +72,26 @@ impl BoundTool {
         &self.action
     }
 
+    /// How arguments miss the tool's schema once defaults are filled in. Paths start with `root`.
+    #[must_use]
+    pub fn check(&self, arguments: &JsonMap, root: &[&str]) -> Vec<FieldError> {
+        self.parameters.check(&Value::Object(self.filled(arguments)), root)
+    }
+
+    fn filled(&self, given: &JsonMap) -> JsonMap {
+        let mut arguments = given.clone();
+        for (name, value) in &self.defaults {
+            arguments.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        arguments
+    }
+
     /// The arguments with defaults filled in, or what the model must mend.
     pub(crate) fn arguments(&self, given: &Arguments) -> Result<JsonMap, String> {
         let Arguments::Object(given) = given else {
             return Err("the arguments are not a JSON object; send one JSON object".to_owned());
         };
-        let mut arguments = given.clone();
-        for (name, value) in &self.defaults {
-            arguments.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        let arguments = Value::Object(arguments);
+        let arguments = Value::Object(self.filled(given));
         let errors: Vec<String> =
             self.parameters.check(&arguments, &[]).iter().map(ToString::to_string).collect();
         match arguments {

@@ -20,16 +20,16 @@ fn object(value: &Value) -> JsonMap {
     value.as_object().unwrap().clone()
 }
 
-pub(crate) fn tool(tool: &str, input: Value) -> ToolStep {
-    ToolStep { tool: tool.to_owned(), input: object(&input) }
+pub(crate) fn tool(tool: &str, input: &Value) -> ToolStep {
+    ToolStep { tool: tool.to_owned(), input: object(input) }
 }
 
 pub(crate) fn step(name: &str, action: StepAction) -> SkillStep {
     SkillStep { name: name.to_owned(), action }
 }
 
-fn prompt(text: &str, input: Value) -> StepAction {
-    StepAction::Prompt { prompt: text.to_owned(), system_prompt: None, input: object(&input) }
+fn prompt(text: &str, input: &Value) -> StepAction {
+    StepAction::Prompt { prompt: text.to_owned(), system_prompt: None, input: object(input) }
 }
 
 pub(crate) fn skill(id: &str, steps: impl IntoIterator<Item = SkillStep>) -> SkillDefinition {
@@ -53,19 +53,19 @@ pub(crate) fn arithmetic(name: &str, of: fn(f64, f64) -> f64) -> Arc<FnTool> {
 /// A sum, two products of it at once, and a sentence about them.
 fn math() -> SkillDefinition {
     let fan_out = StepAction::FanOut(vec![
-        tool("multiply", json!({"a": "$.steps.sum.output.result", "b": 2})),
-        tool("multiply", json!({"a": "$.steps.sum.output.result", "b": "$.input.factors[1]"})),
+        tool("multiply", &json!({"a": "$.steps.sum.output.result", "b": 2})),
+        tool("multiply", &json!({"a": "$.steps.sum.output.result", "b": "$.input.factors[1]"})),
     ]);
     skill(
         "math",
         [
-            step("sum", StepAction::Tool(tool("add", json!({"a": "$.input.a", "b": "$.input.b"})))),
+            step("sum", StepAction::Tool(tool("add", &json!({"a": "$.input.a", "b": "$.input.b"})))),
             step("products", fan_out),
             step(
                 "words",
                 prompt(
                     "Say it",
-                    json!({"products": "$.steps.products.output", "deep": [{"a": "$.input.a"}]}),
+                    &json!({"products": "$.steps.products.output", "deep": [{"a": "$.input.a"}]}),
                 ),
             ),
         ],
@@ -175,18 +175,18 @@ async fn what_a_step_cannot_do_is_its_output_and_the_next_one_follows() {
         arithmetic("add", |a, b| a + b),
         Arc::new(FnTool::new("panics", |_, _| async { panic!("oh") }).unwrap()),
     );
-    let fan_out = StepAction::FanOut(vec![tool("panics", json!({})), tool("add", json!({"a": 1, "b": 1}))]);
+    let fan_out = StepAction::FanOut(vec![tool("panics", &json!({})), tool("add", &json!({"a": 1, "b": 1}))]);
     let flow = skill(
         "flow",
         [
-            step("bad", StepAction::Tool(tool("fails", json!({})))),
-            step("not-mine", StepAction::Tool(tool("foreign", json!({})))),
-            step("unfit", StepAction::Tool(tool("add", json!({"a": "$.steps.bad.output.error", "b": 1})))),
+            step("bad", StepAction::Tool(tool("fails", &json!({})))),
+            step("not-mine", StepAction::Tool(tool("foreign", &json!({})))),
+            step("unfit", StepAction::Tool(tool("add", &json!({"a": "$.steps.bad.output.error", "b": 1})))),
             step("many", fan_out),
-            step("asks", prompt("What?", json!({}))),
+            step("asks", prompt("What?", &json!({}))),
             step(
                 "last",
-                StepAction::Tool(tool("add", json!({"a": "$.steps.many.output[1].result", "b": 1}))),
+                StepAction::Tool(tool("add", &json!({"a": "$.steps.many.output[1].result", "b": 1}))),
             ),
         ],
     );
@@ -218,7 +218,7 @@ async fn the_tools_of_a_fan_out_run_at_the_same_time() {
         Ok(ToolOutput::Text("ok".to_owned()))
     });
     let slow = Arc::new(slow.unwrap());
-    let flow = skill("flow", [step("all", StepAction::FanOut(vec![tool("wait", json!({})); 10]))]);
+    let flow = skill("flow", [step("all", StepAction::FanOut(vec![tool("wait", &json!({})); 10]))]);
     let world = World::new([Reply::calls([("flow", json!({}))]), Reply::text("ok")]).tool(&slow).skill(flow);
     world.outcome().await;
     assert_eq!((slow.calls().len(), slow.max_concurrency()), (10, 10));
@@ -231,8 +231,8 @@ async fn steps_count_against_the_limit_of_calls() {
     let flow = skill(
         "flow",
         [
-            step("one", StepAction::Tool(tool("act", json!({})))),
-            step("two", StepAction::FanOut(vec![tool("act", json!({})); 3])),
+            step("one", StepAction::Tool(tool("act", &json!({})))),
+            step("two", StepAction::FanOut(vec![tool("act", &json!({})); 3])),
         ],
     );
     let calls = [("flow", json!({})), ("act", json!({})), ("act", json!({}))];
@@ -254,7 +254,7 @@ async fn steps_count_against_the_limit_of_calls() {
 #[tokio::test]
 async fn the_cost_of_steps_is_the_runs_and_their_fallback_too() {
     let price = Price { input: 1.0, cached_input: 1.0, output: 2.0 };
-    let mut world = World::new([]).skill(skill("flow", [step("ask", prompt("Well?", json!({})))]));
+    let mut world = World::new([]).skill(skill("flow", [step("ask", prompt("Well?", &json!({})))]));
     world.fallback = Some("scripted/two");
     world.model = ScriptedModel::new([
         Reply::calls([("flow", json!({}))]),
@@ -274,7 +274,7 @@ async fn arguments_that_miss_the_input_schema_begin_nothing() {
     let act = Arc::new(FnTool::text("act", "ok").unwrap());
     let mut flow = skill(
         "flow",
-        [step("one", StepAction::Tool(tool("act", json!({"n": "$.input.n", "m": "$.input.m"}))))],
+        [step("one", StepAction::Tool(tool("act", &json!({"n": "$.input.n", "m": "$.input.m"}))))],
     );
     let n = json!({"type": "integer"});
     flow.input_schema =
@@ -295,10 +295,11 @@ async fn steps_that_would_grow_without_end_are_refused() {
     let echo =
         FnTool::new("echo", |arguments, _| async move { Ok(ToolOutput::Json(Value::Object(arguments))) });
     let echo = Arc::new(echo.unwrap());
-    let mut steps = vec![step("s0", StepAction::Tool(tool("echo", json!({"x": "a".repeat(100_000)}))))];
+    let mut steps = vec![step("s0", StepAction::Tool(tool("echo", &json!({"x": "a".repeat(100_000)}))))];
     for place in 1..12 {
         let last = format!("$.steps.s{}.output", place - 1);
-        steps.push(step(&format!("s{place}"), StepAction::Tool(tool("echo", json!({"x": last, "y": last})))));
+        steps
+            .push(step(&format!("s{place}"), StepAction::Tool(tool("echo", &json!({"x": last, "y": last})))));
     }
     let world = World::new([Reply::calls([("flow", json!({}))]), Reply::text("ok")])
         .tool(&echo)
@@ -376,8 +377,8 @@ async fn a_question_that_failed_is_not_asked_again() {
         skill(
             "flow",
             [
-                step("ask", prompt("Well?", json!({}))),
-                step("act", StepAction::Tool(tool("act", json!({"x": "$.steps.ask.output"})))),
+                step("ask", prompt("Well?", &json!({}))),
+                step("act", StepAction::Tool(tool("act", &json!({"x": "$.steps.ask.output"})))),
             ],
         )
     };
@@ -400,7 +401,7 @@ async fn a_question_that_failed_is_not_asked_again() {
 #[tokio::test]
 async fn a_step_that_may_have_happened_forbids_another_attempt() {
     let once = Arc::new(FnTool::text("once", "ok").unwrap().with_spec(|spec| spec.retry = ToolRetry::Never));
-    let flow = skill("flow", [step("it", StepAction::Tool(tool("once", json!({}))))]);
+    let flow = skill("flow", [step("it", StepAction::Tool(tool("once", &json!({}))))]);
     let world = World::new([Reply::calls([("flow", json!({}))]), Reply::text("end")]).tool(&once).skill(flow);
     world.run().await;
     let log = world.log.events.lock().unwrap().clone();
@@ -418,16 +419,16 @@ async fn a_step_that_needs_a_person_rests_the_run_and_goes_on_from_there() {
         skill(
             "flow",
             [
-                step("before", StepAction::Tool(tool("act", json!({})))),
+                step("before", StepAction::Tool(tool("act", &json!({})))),
                 step(
                     "both",
                     StepAction::FanOut(vec![
-                        tool("send", json!({"to": "a"})),
-                        tool("send", json!({"to": "b"})),
-                        tool("act", json!({})),
+                        tool("send", &json!({"to": "a"})),
+                        tool("send", &json!({"to": "b"})),
+                        tool("act", &json!({})),
                     ]),
                 ),
-                step("after", StepAction::Tool(tool("act", json!({"x": "$.steps.both.output"})))),
+                step("after", StepAction::Tool(tool("act", &json!({"x": "$.steps.both.output"})))),
             ],
         )
     };

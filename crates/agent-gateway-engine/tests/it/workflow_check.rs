@@ -19,7 +19,7 @@ fn made(skill: &SkillDefinition) -> MadeWorkflow {
     MadeWorkflow::new(skill, &|name| match name {
         "add" | "search" => Some(bound(name)),
         "other" => {
-            let other = self::skill("other", [step("one", StepAction::Tool(tool("add", json!({}))))]);
+            let other = self::skill("other", [step("one", StepAction::Tool(tool("add", &json!({}))))]);
             MadeWorkflow::new(&other, &|name| (name == "add").then(|| bound(name))).tool.map(Arc::new)
         }
         _ => None,
@@ -41,7 +41,7 @@ fn findings(skill: &SkillDefinition) -> Vec<String> {
         .collect()
 }
 
-fn calls(name: &str, tool_name: &str, input: Value) -> agent_gateway_core::skill::SkillStep {
+fn calls(name: &str, tool_name: &str, input: &Value) -> agent_gateway_core::skill::SkillStep {
     step(name, StepAction::Tool(tool(tool_name, input)))
 }
 
@@ -50,12 +50,12 @@ fn steps_that_name_nothing_that_is_there_are_told_with_their_key() {
     let flow = skill(
         "flow",
         [
-            calls("one", "ad", json!({"x": {"y": ["$.steps.two.output", "$.steps.one.output"]}})),
+            calls("one", "ad", &json!({"x": {"y": ["$.steps.two.output", "$.steps.one.output"]}})),
             step(
                 "two",
                 StepAction::FanOut(vec![
-                    tool("add", json!({"x": "$.steps.none.output"})),
-                    tool("other", json!({})),
+                    tool("add", &json!({"x": "$.steps.none.output"})),
+                    tool("other", &json!({})),
                 ]),
             ),
             step(
@@ -114,20 +114,20 @@ fn what_is_never_what_its_author_means_is_warned_of_and_served() {
 
 #[test]
 fn too_much_at_once_and_names_twice_are_refused() {
-    let wide = skill("flow", [step("all", StepAction::FanOut(vec![tool("add", json!({})); 11]))]);
+    let wide = skill("flow", [step("all", StepAction::FanOut(vec![tool("add", &json!({})); 11]))]);
     assert_eq!(findings(&wide), ["E steps[0].tools: calls 11 tools at once; 10 are the most"]);
-    let long = skill("flow", (0..101).map(|place| calls(&format!("s{place}"), "add", json!({}))));
+    let long = skill("flow", (0..101).map(|place| calls(&format!("s{place}"), "add", &json!({}))));
     assert_eq!(findings(&long), ["E steps: has more than 100 steps"]);
-    let twice = skill("flow", [calls("a", "add", json!({})), calls("a", "add", json!({}))]);
+    let twice = skill("flow", [calls("a", "add", &json!({})), calls("a", "add", &json!({}))]);
     assert_eq!(findings(&twice), ["E steps[1].name: a step `a` came before"]);
-    let bad = skill("flow", (0..100).map(|place| calls(&format!("s{place}"), "none", json!({}))));
+    let bad = skill("flow", (0..100).map(|place| calls(&format!("s{place}"), "none", &json!({}))));
     assert_eq!(findings(&bad).len(), 50, "no flood of findings");
 }
 
 #[test]
 fn an_input_schema_is_one_and_describes_an_object() {
     let with = |schema: Value| {
-        let mut flow = skill("flow", [calls("one", "add", json!({"x": "$.input.x"}))]);
+        let mut flow = skill("flow", [calls("one", "add", &json!({"x": "$.input.x"}))]);
         flow.input_schema = Some(Arc::new(schema));
         flow
     };
@@ -152,7 +152,7 @@ fn an_input_schema_is_one_and_describes_an_object() {
 
 #[test]
 fn lines_are_those_of_the_key_or_of_what_holds_it() {
-    let mut flow = skill("flow", [calls("one", "none", json!({"x": "$.steps.later.output"}))]);
+    let mut flow = skill("flow", [calls("one", "none", &json!({"x": "$.steps.later.output"}))]);
     flow.lines = [("steps[0]".to_owned(), 4), ("steps[0].tool".to_owned(), 5)].into_iter().collect();
     let lines: Vec<_> = made(&flow).findings.iter().map(|finding| finding.line).collect();
     assert_eq!(lines, [Some(5), Some(4)]);
@@ -161,9 +161,9 @@ fn lines_are_those_of_the_key_or_of_what_holds_it() {
 #[test]
 fn a_skill_without_steps_is_no_workflow_and_one_without_input_takes_none() {
     assert!(made(&skill("flow", [])).tool.is_none());
-    let plain = made(&skill("flow", [calls("one", "add", json!({"x": 1}))])).tool.unwrap();
+    let plain = made(&skill("flow", [calls("one", "add", &json!({"x": 1}))])).tool.unwrap();
     assert_eq!(*plain.spec().parameters, json!({"type": "object", "properties": {}}));
-    let mut long = skill("flow", [calls("one", "add", json!({}))]);
+    let mut long = skill("flow", [calls("one", "add", &json!({}))]);
     long.body = "é".repeat(5000).into();
     assert_eq!(made(&long).tool.unwrap().spec().description.chars().count(), 4000);
 }
