@@ -26,4 +26,4 @@ pub use prompt::PromptLayers;
 pub use run::{Ports, Recorder, Run, Setting};
 pub use schema::{FieldError, OutputSchema, Schema};
 pub use tools::{BoundTool, ToolSet};
-pub use workflow::MadeWorkflow;
+pub use workflow::{MadeWorkflow, Named};

@@ -74,6 +74,17 @@ pub(crate) struct Question {
     input: Vec<(String, Template)>,
 }
 
+/// What a step can name.
+#[derive(Debug)]
+pub enum Named {
+    /// A tool.
+    Tool(Arc<BoundTool>),
+    /// A skill with steps, which steps do not call.
+    Workflow,
+    /// Nothing that is served.
+    Nothing,
+}
+
 /// A skill's workflow, made ready, and what was found wrong with it.
 #[derive(Debug)]
 pub struct MadeWorkflow {
@@ -86,7 +97,7 @@ pub struct MadeWorkflow {
 impl MadeWorkflow {
     /// Makes a skill ready whose steps call the tools that `find` knows. It has a tool when nothing is an error.
     #[must_use]
-    pub fn new(skill: &SkillDefinition, find: &dyn Fn(&str) -> Option<Arc<BoundTool>>) -> Self {
+    pub fn new(skill: &SkillDefinition, find: &dyn Fn(&str) -> Named) -> Self {
         if skill.steps.is_empty() {
             return Self { tool: None, findings: Vec::new() };
         }
@@ -136,24 +147,23 @@ pub(crate) struct Ready {
 fn step_call(
     call: &ToolStep,
     key: &str,
-    find: &dyn Fn(&str) -> Option<Arc<BoundTool>>,
+    find: &dyn Fn(&str) -> Named,
     findings: &mut Findings<'_>,
 ) -> Option<StepCall> {
-    match find(&call.tool) {
-        Some(tool) if tool.is_workflow() => {
+    let tool = match find(&call.tool) {
+        Named::Tool(tool) => StepTool::Bound(tool),
+        Named::Nothing if call.tool == DELEGATE => StepTool::Delegation,
+        Named::Workflow => {
             findings.error(key, format!("`{}` is a workflow; a step calls tools alone", call.tool), "");
-            None
+            return None;
         }
-        Some(tool) => Some(StepCall { tool: StepTool::Bound(tool), input: Template::of(&call.input) }),
-        None if call.tool == DELEGATE => {
-            Some(StepCall { tool: StepTool::Delegation, input: Template::of(&call.input) })
-        }
-        None => {
+        Named::Nothing => {
             let hint = "a tool's name is the `name` of its TOOL.md, or else its folder";
             findings.error(key, format!("no tool named `{}` is served", call.tool), hint);
-            None
+            return None;
         }
-    }
+    };
+    Some(StepCall { tool, input: Template::of(&call.input) })
 }
 
 /// What the model is told; `None` when it cannot be told anything, which is reported.

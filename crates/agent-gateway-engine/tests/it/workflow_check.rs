@@ -5,7 +5,7 @@ use agent_gateway_core::{
     diagnostic::Severity,
     skill::{SkillDefinition, StepAction},
 };
-use agent_gateway_engine::{BoundTool, MadeWorkflow};
+use agent_gateway_engine::{BoundTool, MadeWorkflow, Named};
 use agent_gateway_testkit::scripted::FnTool;
 use serde_json::{Value, json};
 
@@ -17,12 +17,9 @@ fn made(skill: &SkillDefinition) -> MadeWorkflow {
         Arc::new(BoundTool::new(Arc::new(FnTool::text(name, "ok").unwrap()), Default::default()).unwrap())
     };
     MadeWorkflow::new(skill, &|name| match name {
-        "add" | "search" => Some(bound(name)),
-        "other" => {
-            let other = self::skill("other", [step("one", StepAction::Tool(tool("add", &json!({}))))]);
-            MadeWorkflow::new(&other, &|name| (name == "add").then(|| bound(name))).tool.map(Arc::new)
-        }
-        _ => None,
+        "add" | "search" => Named::Tool(bound(name)),
+        "other" => Named::Workflow,
+        _ => Named::Nothing,
     })
 }
 
@@ -92,12 +89,12 @@ fn what_is_never_what_its_author_means_is_warned_of_and_served() {
             calls(
                 "one",
                 "add",
-                json!({"x": "$.input", "y": "$.inputs.a", "z": "costs $.input.a", "u": "$ 5"}),
+                &json!({"x": "$.input", "y": "$.inputs.a", "z": "costs $.input.a", "u": "$ 5"}),
             ),
             calls(
                 "two",
                 "add",
-                json!({"a": "$.steps.one[0].output", "b": "$.steps.one.result", "c": "$.steps.one"}),
+                &json!({"a": "$.steps.one[0].output", "b": "$.steps.one.result", "c": "$.steps.one"}),
             ),
         ],
     );

@@ -17,7 +17,7 @@ use agent_gateway_core::{
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, MadeWorkflow, ModelPlan, NoDelegation, OutputSchema, Past, Ports,
+    AgentPlan, BoundTool, Ended, MadeWorkflow, ModelPlan, Named, NoDelegation, OutputSchema, Past, Ports,
     PromptLayers, Recorder, Run, Setting, Suspension, ToolSet, drive,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
@@ -121,7 +121,10 @@ impl World {
             .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()))
             .collect();
         for skill in &self.skills {
-            let find = |name: &str| bound.iter().find(|tool| tool.spec().name.as_str() == name).cloned();
+            let find = |name: &str| match bound.iter().find(|tool| tool.spec().name.as_str() == name) {
+                Some(tool) => Named::Tool(tool.clone()),
+                None => Named::Nothing,
+            };
             let made = MadeWorkflow::new(skill, &find);
             assert_eq!(made.findings, []);
             bound.push(Arc::new(made.tool.unwrap()));
