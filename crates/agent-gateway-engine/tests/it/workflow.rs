@@ -10,7 +10,7 @@ use agent_gateway_core::{
     skill::{SkillDefinition, SkillStep, StepAction, ToolStep},
     tool::{Approval, ToolAccess, ToolOutput, ToolRetry},
 };
-use agent_gateway_engine::Past;
+use agent_gateway_engine::{Ended, Past};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::{Value, json};
 
@@ -342,7 +342,7 @@ async fn wherever_an_attempt_is_cut_off_in_a_workflow_the_next_one_makes_the_res
         (world, add, multiply)
     };
     let (whole, ..) = world(long_script());
-    let expected = whole.run().await.outcome;
+    let expected = whole.outcome().await;
     assert_eq!(expected.stop_reason, StopReason::MaxToolCalls);
     let log = whole.log.events.lock().unwrap().clone();
     assert!(log.len() >= 12, "{}", log.len());
@@ -355,7 +355,7 @@ async fn wherever_an_attempt_is_cut_off_in_a_workflow_the_next_one_makes_the_res
         };
         let (mut again, add, multiply) = world(long_script().into_iter().skip(turns).collect());
         again.past = Past::read(entries(kept)).unwrap();
-        let mut outcome = again.run().await.outcome;
+        let mut outcome = again.outcome().await;
         outcome.usage.duration_ms = expected.usage.duration_ms;
         assert_eq!(outcome, expected, "cut after {cut}");
         let conversation = |world: &World| world.requests().pop().unwrap().messages[1..].to_vec();
@@ -388,11 +388,11 @@ async fn a_question_that_failed_is_not_asked_again() {
         Reply::text("end"),
     ];
     let world = World::new(replies).tool(&act()).skill(flow());
-    let expected = world.run().await.outcome;
+    let expected = world.outcome().await;
     let log = world.log.events.lock().unwrap().clone();
     let mut again = World::new([Reply::text("end")]).tool(&act()).skill(flow());
     again.past = Past::read(entries(&log[..2])).unwrap();
-    let mut outcome = again.run().await.outcome;
+    let mut outcome = again.outcome().await;
     outcome.usage.duration_ms = expected.usage.duration_ms;
     assert_eq!(outcome, expected);
     assert_eq!(result(&again), result(&world));
@@ -433,7 +433,7 @@ async fn a_step_that_needs_a_person_rests_the_run_and_goes_on_from_there() {
         )
     };
     let world = World::new([Reply::calls([("flow", json!({}))])]).tool(&guarded()).tool(&act()).skill(flow());
-    let suspension = world.suspension().await;
+    let Ended::Suspended(suspension) = world.run().await else { panic!("the run rests") };
     let asked: Vec<&str> = suspension.calls.iter().map(|call| &*call.call_id).collect();
     assert_eq!(asked, ["call_0/both/0", "call_0/both/1"]);
     assert_eq!(suspension.outcome.usage.tool_calls, 2, "the workflow itself has not come to its end");
@@ -456,7 +456,7 @@ async fn a_step_that_needs_a_person_rests_the_run_and_goes_on_from_there() {
     let (send, act) = (guarded(), act());
     let mut again = World::new([Reply::text("end")]).tool(&send).tool(&act).skill(flow());
     again.past = Past::read(entries(&log)).unwrap();
-    let outcome = again.run().await.outcome;
+    let outcome = again.outcome().await;
     assert_eq!(json!(send.calls()[0].arguments), json!({"to": "c"}));
     assert_eq!((send.calls().len(), act.calls().len()), (1, 1), "only the last step is left");
     assert_eq!(outcome.usage.tool_calls, 5, "the workflow, three of `act`, one of `send`");

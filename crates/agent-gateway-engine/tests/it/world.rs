@@ -18,7 +18,7 @@ use agent_gateway_core::{
 };
 use agent_gateway_engine::{
     AgentPlan, BoundTool, Ended, MadeWorkflow, ModelPlan, Named, NoDelegation, OutputSchema, Past, Ports,
-    PromptLayers, Recorder, Run, Setting, Suspension, ToolSet, drive,
+    PromptLayers, Recorder, Run, Setting, ToolSet, drive,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -47,12 +47,6 @@ impl Recorder for Log {
     fn say(&self, piece: &Arc<str>) {
         self.said.lock().unwrap().push(piece.to_string());
     }
-}
-
-/// A run that came to its end.
-pub(crate) struct Finished {
-    pub(crate) outcome: Outcome,
-    pub(crate) unrecorded: Option<LogEvent>,
 }
 
 pub(crate) struct World {
@@ -99,21 +93,7 @@ impl World {
         self
     }
 
-    pub(crate) async fn run(&self) -> Finished {
-        match self.drive().await {
-            Ended::Finished { outcome, unrecorded } => Finished { outcome, unrecorded },
-            Ended::Suspended(suspension) => panic!("it rests: {suspension:?}"),
-        }
-    }
-
-    pub(crate) async fn suspension(&self) -> Suspension {
-        match self.drive().await {
-            Ended::Suspended(suspension) => suspension,
-            Ended::Finished { outcome, .. } => panic!("it ended: {outcome:?}"),
-        }
-    }
-
-    async fn drive(&self) -> Ended {
+    pub(crate) async fn run(&self) -> Ended {
         let definition = AgentDefinition::new(AgentId::new("helper").unwrap(), "You help.");
         let mut bound: Vec<_> = self
             .tools
@@ -129,14 +109,15 @@ impl World {
             assert_eq!(made.findings, []);
             bound.push(Arc::new(made.tool.unwrap()));
         }
+        let model = ModelPlan {
+            name: ModelName::new("scripted/one").unwrap(),
+            fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
+            temperature: Some(0.1),
+            max_tokens: Some(100),
+        };
         let agent = AgentPlan {
             prompt: PromptLayers::new(&Definitions::default(), &definition, 1000),
-            model: ModelPlan {
-                name: ModelName::new("scripted/one").unwrap(),
-                fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
-                temperature: Some(0.1),
-                max_tokens: Some(100),
-            },
+            model: model.clone(),
             tools: ToolSet::new(&definition.id, bound),
             input_schema: None,
             output_schema: None,
@@ -144,8 +125,8 @@ impl World {
         };
         let run = Run {
             context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
-            model: agent.model.clone(),
             agent: Arc::new(agent),
+            model: model.clone(),
             message: "hello".into(),
             limits: self.limits,
             output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
@@ -159,7 +140,15 @@ impl World {
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {
-        self.run().await.outcome
+        self.finished().await.0
+    }
+
+    /// How the run ended, and what the log lacks of it.
+    pub(crate) async fn finished(&self) -> (Outcome, Option<LogEvent>) {
+        match self.run().await {
+            Ended::Finished { outcome, unrecorded } => (outcome, unrecorded),
+            Ended::Suspended(rest) => panic!("the run rests: {rest:?}"),
+        }
     }
 
     /// The requests that reached the model.
