@@ -1,5 +1,5 @@
 //! A skill: instructions and the tools that go with them.
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{JsonMap, id::SkillId};
 
@@ -21,6 +21,9 @@ pub struct SkillDefinition {
     pub input_schema: Option<Arc<serde_json::Value>>,
     /// The instructions.
     pub body: Arc<str>,
+    /// The lines of what stands below `steps` and `input_schema`, by dotted key, so that findings can name them. Indices count
+    /// the items that are in `steps`.
+    pub lines: BTreeMap<String, u32>,
 }
 
 impl SkillDefinition {
@@ -34,6 +37,19 @@ impl SkillDefinition {
             steps: Vec::new(),
             input_schema: None,
             body: body.into(),
+            lines: BTreeMap::new(),
+        }
+    }
+
+    /// The line of a dotted key, or of the nearest key above it that has one.
+    #[must_use]
+    pub fn line_of(&self, key: &str) -> Option<u32> {
+        let mut key = key;
+        loop {
+            if let Some(line) = self.lines.get(key) {
+                return Some(*line);
+            }
+            key = &key[..key.rfind(['.', '['])?];
         }
     }
 }

@@ -22,9 +22,10 @@ use tokio::time::Instant;
 use crate::{
     Ports, Run,
     delegate::{Delegated, delegate},
-    guard::{Budget, Phase, Progress},
+    guard::{Budget, Phase, Progress, Questions},
     past::{Asked, Calls, Settlements},
     tools::{Action, BoundTool},
+    workflow::{Done, Gone},
 };
 
 /// How much of a result is kept for clients when the model sees less of it.
@@ -35,8 +36,8 @@ const MAX_KEPT_BYTES: usize = 1024 * 1024;
 pub(crate) enum Called {
     /// It was answered, or refused; the log has it.
     Answered(ToolTurn),
-    /// It waits; the log has nothing of it yet.
-    Waits(Waiting),
+    /// It waits for all of this; the log has nothing of it yet.
+    Waits(Vec<Waiting>),
 }
 
 /// What a call waits for.
@@ -65,22 +66,22 @@ pub(crate) async fn call_all(
     progress: &mut Progress,
     mut calls: Calls,
 ) -> Result<Turned> {
-    let Budget::Left(allowed) = progress.budget(&run.limits) else { return Ok(Turned::Answered) };
     progress.phase = Phase::Tools;
     let turn = progress.iterations;
-    progress.add_calls(calls.len());
     let desk = Desk {
         run,
         ports,
         begun: &progress.begun,
+        calls: &progress.calls,
+        questions: &progress.questions,
         deadline: progress.deadline,
         settlements: calls.settlements(),
+        done: calls.done(),
     };
     // Boxed, because the compiler cannot prove a borrowing closure's futures `Send` for every lifetime.
-    let mut pending: Vec<BoxFuture<'_, (usize, Result<Called>)>> = Vec::with_capacity(calls.len());
+    let mut pending: Vec<BoxFuture<'_, (usize, Result<Called>)>> = Vec::new();
     for (place, call) in calls.missing() {
-        let budget = if place < allowed as usize { Budget::Left(1) } else { Budget::Spent };
-        let (call, desk) = (call.clone(), &desk);
+        let (call, desk, budget) = (call.clone(), &desk, calls.budget(place));
         pending.push(Box::pin(async move {
             let place = CallPlace { turn, place, budget, within: None };
             let index = place.place;
@@ -92,11 +93,12 @@ pub(crate) async fn call_all(
     while let Some((place, result)) = called.next().await {
         match result? {
             Called::Answered(turn) => answers.push((place, turn)),
-            Called::Waits(what) => waiting.push((place, what)),
+            Called::Waits(what) => waiting.extend(what.into_iter().map(|what| (place, what))),
         }
     }
     drop(called);
     drop(desk);
+    progress.add_questions();
     for (place, turn) in answers {
         calls.put(place, turn);
     }
@@ -114,10 +116,16 @@ pub(crate) struct Desk<'a> {
     pub(crate) ports: Ports<'a>,
     /// Counts the calls that reach their tool.
     pub(crate) begun: &'a AtomicU32,
+    /// Counts all calls.
+    pub(crate) calls: &'a AtomicU32,
+    /// Counts what workflows ask of the model.
+    pub(crate) questions: &'a Questions,
     /// When the run's time is up.
     pub(crate) deadline: Instant,
     /// What was decided about calls of this turn.
     pub(crate) settlements: Arc<Settlements>,
+    /// What steps of this turn's workflows came to in earlier attempts.
+    pub(crate) done: Arc<Done>,
 }
 
 /// Where a call stands in its run.
@@ -147,7 +155,7 @@ impl CallPlace {
 /// What a call comes to before it is recorded.
 enum Made {
     Answer(Arguments, ToolOutcome, ToolOutput),
-    Waits(Waiting),
+    Waits(Vec<Waiting>),
 }
 
 /// Makes one call of a tool of the agent, and records it.
@@ -166,13 +174,38 @@ pub(crate) async fn call_tool(
     let started = Instant::now();
     let made = match admit(desk, tool, call, place.budget) {
         Admitted::Refused(why) => Made::Answer(call.arguments.clone(), ToolOutcome::Refused, failure(&why)),
-        Admitted::Asks(asked) => Made::Waits(Waiting::Person(asked)),
+        Admitted::Asks(asked) => Made::Waits(vec![Waiting::Person(asked)]),
         Admitted::Runs(tool, arguments) => make(desk, tool, arguments, call, &place).await?,
     };
-    let (arguments, outcome, result) = match made {
-        Made::Answer(arguments, outcome, result) => (arguments, outcome, result),
-        Made::Waits(what) => return Ok(Called::Waits(what)),
-    };
+    match made {
+        Made::Answer(arguments, outcome, result) => {
+            let result = (outcome, result);
+            finish(desk, call, arguments, result, started, place.within).await.map(Called::Answered)
+        }
+        Made::Waits(what) => Ok(Called::Waits(what)),
+    }
+}
+
+/// Records a call that is not made, for this reason.
+pub(crate) async fn refuse(
+    desk: &Desk<'_>,
+    call: &ToolCall,
+    why: &str,
+    within: Option<Arc<StepPlace>>,
+) -> Result<ToolTurn> {
+    let result = (ToolOutcome::Refused, failure(why));
+    finish(desk, call, call.arguments.clone(), result, Instant::now(), within).await
+}
+
+/// Records what a call came to.
+async fn finish(
+    desk: &Desk<'_>,
+    call: &ToolCall,
+    arguments: Arguments,
+    (outcome, result): (ToolOutcome, ToolOutput),
+    started: Instant,
+    within: Option<Arc<StepPlace>>,
+) -> Result<ToolTurn> {
     let form = match result {
         ToolOutput::Text(_) | ToolOutput::Json(Value::String(_)) => ResultForm::Text,
         ToolOutput::Json(_) => ResultForm::Json,
@@ -188,10 +221,10 @@ pub(crate) async fn call_tool(
         whole,
         form,
         duration_ms: millis(started),
-        within: place.within,
+        within,
     };
     desk.ports.record(LogEvent::ToolTurn(turn.clone())).await?;
-    Ok(Called::Answered(turn))
+    Ok(turn)
 }
 
 /// Hands a call to its tool.
@@ -221,9 +254,16 @@ async fn make(
             Ok(Delegated::Answer(output)) => Ok(output),
             Ok(Delegated::Rests(execution)) => {
                 begun.fetch_sub(1, Ordering::Relaxed);
-                return Ok(Made::Waits(Waiting::Run(execution)));
+                return Ok(Made::Waits(vec![Waiting::Run(execution)]));
             }
             Err(error) => Err(error),
+        },
+        Action::Workflow(workflow) => match workflow.run(desk, &arguments, call, place).await? {
+            Gone::Through(result) => Ok(ToolOutput::Json(result)),
+            Gone::Waits(what) => {
+                begun.fetch_sub(1, Ordering::Relaxed);
+                return Ok(Made::Waits(what));
+            }
         },
     };
     let (outcome, result) = match answer {
@@ -256,6 +296,9 @@ fn admit<'a>(desk: &Desk<'_>, tool: Option<&'a BoundTool>, call: &ToolCall, budg
             call.name
         ));
     };
+    if !tool.spec().access.allows(&desk.run.context.agent_id) {
+        return Admitted::Refused(format!("this agent may not use the tool '{}'", call.name));
+    }
     let asked = desk.settlements.of(&call.id);
     let given = match asked {
         Asked::Settled(ApprovalStatus::Approved, arguments, _) => Arguments::Object(arguments.clone()),

@@ -72,6 +72,7 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
         () = tokio::time::sleep_until(progress.deadline) => Stop::At(StopReason::Timeout),
         stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Failed),
     };
+    progress.add_questions();
     let Progress { mut usage, last_text, begun, phase, draft, .. } = progress;
     usage.tool_calls = begun.load(Ordering::Relaxed);
     usage.duration_ms = millis(started);

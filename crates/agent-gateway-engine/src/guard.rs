@@ -1,7 +1,10 @@
 //! What a run has used so far, held against its limits.
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use tokio::time::Instant;
@@ -27,12 +30,29 @@ pub(crate) struct Progress {
     pub(crate) last_text: String,
     /// Model turns so far.
     pub(crate) iterations: u32,
-    /// Tool calls so far, the refused ones included.
-    pub(crate) calls: u32,
+    /// Tool calls so far, the refused ones and those of workflows included.
+    pub(crate) calls: Arc<AtomicU32>,
     /// When the run's time is up.
     pub(crate) deadline: Instant,
     /// Tool calls that reached their tool. Counted when they begin, so that one that is cut off counts too.
     pub(crate) begun: Arc<AtomicU32>,
+    /// What workflows under way asked of the model, until the usage has it.
+    pub(crate) questions: Arc<Questions>,
+}
+
+/// Turns of the model that steps of workflows asked for. Several workflows may ask at the same time.
+#[derive(Debug, Default)]
+pub(crate) struct Questions(Mutex<Vec<ModelTurn>>);
+
+impl Questions {
+    /// Notes one.
+    pub(crate) fn add(&self, turn: ModelTurn) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(turn);
+    }
+
+    fn take(&self) -> Vec<ModelTurn> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What a run waits for.
@@ -74,9 +94,10 @@ impl Progress {
             draft: String::new(),
             last_text: String::new(),
             iterations: 0,
-            calls: 0,
+            calls: Arc::default(),
             deadline,
             begun: Arc::default(),
+            questions: Arc::default(),
         }
     }
 
@@ -94,15 +115,38 @@ impl Progress {
         self.usage.add_call(&turn.model, &turn.tokens, turn.cost_usd);
     }
 
+    /// Counts what workflows have asked of the model since this was called last.
+    pub(crate) fn add_questions(&mut self) {
+        for turn in self.questions.take() {
+            self.add_step(&turn);
+        }
+    }
+
     /// Counts calls, the refused ones included.
     pub(crate) fn add_calls(&mut self, calls: usize) {
-        self.calls = self.calls.saturating_add(u32::try_from(calls).unwrap_or(u32::MAX));
+        count(&self.calls, u32::try_from(calls).unwrap_or(u32::MAX));
+    }
+
+    /// Tool calls so far.
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub(crate) fn budget(&self, limits: &Limits) -> Budget {
-        match limits.max_tool_calls.saturating_sub(self.calls) {
-            0 => Budget::Spent,
-            left => Budget::Left(left),
-        }
+        left(limits, self.calls())
+    }
+}
+
+/// Counts calls, and answers how many there were before them.
+pub(crate) fn count(calls: &AtomicU32, more: u32) -> u32 {
+    let add = |calls: u32| Some(calls.saturating_add(more));
+    calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(u32::MAX)
+}
+
+/// What is left after so many calls.
+pub(crate) fn left(limits: &Limits, calls: u32) -> Budget {
+    match limits.max_tool_calls.saturating_sub(calls) {
+        0 => Budget::Spent,
+        left => Budget::Left(left),
     }
 }

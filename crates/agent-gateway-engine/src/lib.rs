@@ -15,6 +15,7 @@ mod run;
 mod schema;
 mod tools;
 mod turn;
+mod workflow;
 
 pub use agent::{AgentPlan, ModelPlan};
 pub use delegate::{Child, ChildEnd, DELEGATE, Delegator, NoDelegation, delegation_spec};
@@ -25,3 +26,4 @@ pub use prompt::PromptLayers;
 pub use run::{Ports, Recorder, Run, Setting};
 pub use schema::{FieldError, OutputSchema, Schema};
 pub use tools::{BoundTool, ToolSet};
+pub use workflow::{MadeWorkflow, Named};

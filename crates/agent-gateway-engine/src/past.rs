@@ -8,9 +8,12 @@ use agent_gateway_core::{
     message::{Message, ToolCall},
 };
 
+use serde_json::Value;
+
 use crate::{
     Run,
     guard::{Budget, Progress},
+    workflow::Done,
 };
 
 /// What was decided about calls that waited for a person, by the call's id within its turn.
@@ -125,21 +128,30 @@ pub(crate) struct Calls {
     calls: Vec<ToolCall>,
     results: Vec<Option<ToolTurn>>,
     settlements: Settlements,
+    allowed: u32,
+    done: Done,
 }
 
 impl Calls {
-    pub(crate) fn new(calls: Vec<ToolCall>) -> Self {
+    /// Of these calls, `allowed` are within the limit.
+    pub(crate) fn new(calls: Vec<ToolCall>, allowed: u32) -> Self {
         let results = vec![None; calls.len()];
-        Self { calls, results, settlements: Settlements::default() }
+        Self { calls, results, settlements: Settlements::default(), allowed, done: Done::default() }
+    }
+
+    /// Whether the call of that place is within the limit.
+    pub(crate) fn budget(&self, place: usize) -> Budget {
+        if place < self.allowed as usize { Budget::Left(1) } else { Budget::Spent }
+    }
+
+    /// What steps of this turn's workflows came to in earlier attempts.
+    pub(crate) fn done(&self) -> Arc<Done> {
+        Arc::new(self.done.clone())
     }
 
     /// What was decided about calls of this turn.
     pub(crate) fn settlements(&self) -> Arc<Settlements> {
         Arc::new(self.settlements.clone())
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.calls.len()
     }
 
     /// The calls that have no result yet, with their places.
@@ -175,10 +187,14 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
     for event in &run.past.0 {
         match event {
             // A step's turn is of its workflow's call, not of the agent.
-            LogEvent::ModelTurn(turn) if turn.within.is_some() => progress.add_step(turn),
+            LogEvent::ModelTurn(turn @ ModelTurn { within: Some(place), text, .. }) => {
+                progress.add_step(turn);
+                if let Next::Call(calls) = &mut next {
+                    calls.done.add(place, Value::String(text.to_string()));
+                }
+            }
             LogEvent::ModelTurn(turn) => {
                 if let Next::Call(calls) = std::mem::replace(&mut next, Next::Ask) {
-                    progress.add_calls(calls.len());
                     calls.tell(progress);
                 }
                 progress.add_turn(turn);
@@ -188,8 +204,14 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
                 if turn.outcome != ToolOutcome::Refused {
                     progress.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
+                if turn.within.is_some() && !turn.is_unanswered_question() {
+                    progress.add_calls(1);
+                }
                 if let Next::Call(calls) = &mut next {
-                    calls.restore(turn);
+                    match &turn.within {
+                        Some(place) => calls.done.add(place, turn.output()),
+                        None => calls.restore(turn),
+                    }
                 }
             }
             LogEvent::ApprovalRequested { call, .. } => {
@@ -210,13 +232,17 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
 
 /// What follows a turn of the model.
 pub(crate) fn after(run: &Run, progress: &mut Progress, turn: &ModelTurn) -> Next {
-    let spent = progress.budget(&run.limits) == Budget::Spent;
-    if turn.tool_calls.is_empty() || spent {
-        let limited = spent && progress.calls > 0;
-        let reason = if limited { StopReason::MaxToolCalls } else { StopReason::Completed };
-        return Next::Judge(turn.clone(), reason);
-    }
+    let allowed = match progress.budget(&run.limits) {
+        Budget::Left(allowed) if !turn.tool_calls.is_empty() => allowed,
+        budget => {
+            let limited = budget == Budget::Spent && progress.calls() > 0;
+            let reason = if limited { StopReason::MaxToolCalls } else { StopReason::Completed };
+            return Next::Judge(turn.clone(), reason);
+        }
+    };
     let (content, tool_calls) = (turn.text.clone(), turn.tool_calls.clone());
     progress.messages.push(Message::Assistant { content, tool_calls: tool_calls.clone() });
-    Next::Call(Calls::new(tool_calls))
+    // Counted before any of them is made, because workflows among them count their own on the way.
+    progress.add_calls(tool_calls.len());
+    Next::Call(Calls::new(tool_calls, allowed))
 }

@@ -10,7 +10,10 @@ use agent_gateway_core::{
 };
 use serde_json::Value;
 
-use crate::{FieldError, Schema};
+use crate::{
+    FieldError, Schema,
+    workflow::{Ready, Workflow},
+};
 
 /// A tool made ready to be called.
 pub struct BoundTool {
@@ -26,6 +29,8 @@ pub(crate) enum Action {
     Tool(Arc<dyn Tool>),
     /// It hands work to another agent.
     Delegate,
+    /// It goes through the steps of a skill.
+    Workflow(Workflow),
 }
 
 impl BoundTool {
@@ -44,6 +49,17 @@ impl BoundTool {
     /// The tool by which an agent hands work to others; see [`delegation_spec`](crate::delegation_spec).
     pub fn delegation(spec: ToolSpec) -> Result<Self> {
         Self::bind(Action::Delegate, spec, JsonMap::new())
+    }
+
+    pub(crate) fn workflow(ready: Ready, workflow: Workflow) -> Self {
+        let Ready { spec, defaults, parameters } = ready;
+        Self { action: Action::Workflow(workflow), spec: Arc::new(spec), defaults, parameters }
+    }
+
+    /// Whether it goes through the steps of a skill.
+    #[must_use]
+    pub fn is_workflow(&self) -> bool {
+        matches!(self.action, Action::Workflow(_))
     }
 
     /// What is known of it before it is called.

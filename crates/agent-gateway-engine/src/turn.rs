@@ -41,31 +41,68 @@ pub(crate) async fn ask(
     progress: &mut Progress,
     offer: Offer,
 ) -> Result<ModelTurn> {
-    let plan = &run.model;
     let tools = match offer {
         Offer::Tools => run.agent.tools.specs().clone(),
         Offer::AnswerOnly => Arc::from([]),
     };
-    progress.phase = Phase::Model(plan.name.clone());
+    let Progress { messages, phase, draft, .. } = &mut *progress;
+    let (asker, delivery) = (Asker::Agent, run.delivery);
+    let turn = complete(run, ports, Asking { asker, messages, tools, delivery, phase, draft }).await?;
+    progress.add_turn(&turn);
+    Ok(turn)
+}
+
+/// Asks the agent's model, and its fallback when that fails, for a step of a workflow. Nobody but the workflow hears it.
+pub(crate) async fn ask_apart(run: &Run, ports: Ports<'_>, messages: &[Message]) -> Result<ModelTurn> {
+    let (mut phase, mut draft) = (Phase::Start, String::new());
+    let (asker, tools, delivery) = (Asker::Step, Arc::from([]), Delivery::Whole);
+    let (phase, draft) = (&mut phase, &mut draft);
+    complete(run, ports, Asking { asker, messages, tools, delivery, phase, draft }).await
+}
+
+/// Who asks the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// The agent, whose answer may have to fit a schema.
+    Agent,
+    /// A step of a workflow.
+    Step,
+}
+
+/// What a model is asked, and who looks on.
+struct Asking<'a> {
+    asker: Asker,
+    messages: &'a [Message],
+    tools: Arc<[Arc<ToolSpec>]>,
+    delivery: Delivery,
+    phase: &'a mut Phase,
+    draft: &'a mut String,
+}
+
+async fn complete(run: &Run, ports: Ports<'_>, asking: Asking<'_>) -> Result<ModelTurn> {
+    let plan = &run.model;
+    let Asking { asker, messages, tools, delivery, phase, draft } = asking;
+    *phase = Phase::Model(plan.name.clone());
     let started = tokio::time::Instant::now();
-    let messages = progress.messages.clone();
     let request = |name: &ModelName| {
-        let mut request = request(plan, run.delivery, name.clone(), messages.clone(), tools.clone());
-        request.output_schema = schema_for(run, ports, &request);
+        let mut request = request(plan, delivery, name.clone(), messages.to_vec(), tools.clone());
+        if asker == Asker::Agent {
+            request.output_schema = schema_for(run, ports, &request);
+        }
         request
     };
     let first = request(&plan.name);
-    let first = answer(ports, first, &mut progress.draft).await;
+    let first = answer(ports, first, draft).await;
     let (name, answer) = match (first, &plan.fallback) {
         (Err((error, said)), Some(fallback)) => {
             tracing::warn!(model = %plan.name, %fallback, error = ?error, "model failed, asking the fallback");
             if said == Said::Something {
                 ports.record(LogEvent::Reset(ResetReason::Fallback)).await?;
             }
-            progress.draft.clear();
-            progress.phase = Phase::Model(fallback.clone());
+            draft.clear();
+            *phase = Phase::Model(fallback.clone());
             let second = request(fallback);
-            let second = answer(ports, second, &mut progress.draft).await;
+            let second = answer(ports, second, draft).await;
             (fallback, second.map_err(|(second, _)| both_failed(&error, &second)))
         }
         (first, _) => (&plan.name, first.map_err(|(error, _)| error)),
@@ -75,9 +112,7 @@ pub(crate) async fn ask(
     let price = ports.model.capability(&model).price.or_else(|| ports.model.capability(name).price);
     let cost_usd = price.map(|price| price.cost(&usage));
     let duration_ms = millis(started);
-    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms, within: None };
-    progress.add_turn(&turn);
-    Ok(turn)
+    Ok(ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms, within: None })
 }
 
 /// Folds one model's answer, and passes its text on where it is wanted in pieces.

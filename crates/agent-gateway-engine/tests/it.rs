@@ -1,5 +1,5 @@
 //! The loop against a scripted model: what it asks, what it records, how it ends.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/conversation.rs"]
 mod conversation;
 #[path = "it/limits.rs"]
@@ -12,5 +12,9 @@ mod resume;
 mod schema;
 #[path = "it/tools.rs"]
 mod tools;
+#[path = "it/workflow.rs"]
+mod workflow;
+#[path = "it/workflow_check.rs"]
+mod workflow_check;
 #[path = "it/world.rs"]
 mod world;

@@ -12,8 +12,8 @@ use agent_gateway_core::{
     tool::{ToolSource, ToolSpec},
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, DELEGATE, FieldError, ModelPlan, OutputSchema, PromptLayers, Schema, ToolSet,
-    delegation_spec,
+    AgentPlan, BoundTool, DELEGATE, FieldError, MadeWorkflow, ModelPlan, Named, OutputSchema, PromptLayers,
+    Schema, ToolSet, delegation_spec,
 };
 use indexmap::IndexMap;
 
@@ -37,6 +37,7 @@ impl Snapshot {
     #[must_use]
     pub fn new(mut definitions: Definitions, recipe: &Recipe) -> Self {
         let mut tools = bind_tools(&mut definitions, recipe);
+        bind_workflows(&mut definitions, &mut tools);
         check_skills(&mut definitions, &tools);
         let mut agents = IndexMap::new();
         let mut findings = Vec::new();
@@ -104,7 +105,7 @@ impl Snapshot {
     /// The names of the tools of an agent's skills, in the order of the skills.
     #[must_use]
     pub fn skill_tools(&self, agent: &AgentDefinition) -> Vec<&str> {
-        skill_tools(agent, &self.definitions)
+        skill_tools(agent, &self.definitions, &self.tools)
     }
 
     pub(crate) fn plan(&self, id: &str) -> Option<&Arc<AgentPlan>> {
@@ -141,6 +142,33 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
     }
     definitions.diagnostics.extend(findings);
     bound
+}
+
+/// The skills that have steps, as tools of their names. One that cannot be run as it is written stays a skill without them.
+fn bind_workflows(definitions: &mut Definitions, tools: &mut IndexMap<ToolName, Arc<BoundTool>>) {
+    let find = |name: &str| match (tools.get(name), definitions.skills.get(name)) {
+        (Some(tool), _) => Named::Tool(tool.clone()),
+        (None, Some(skill)) if !skill.steps.is_empty() => Named::Workflow,
+        (None, _) => Named::Nothing,
+    };
+    let (mut bound, mut findings) = (Vec::new(), Vec::new());
+    for skill in definitions.skills.values() {
+        let made = MadeWorkflow::new(skill, &find);
+        findings.extend(made.findings);
+        let Some(workflow) = made.tool else { continue };
+        if tools.contains_key(skill.id.as_str()) || skill.id.as_str() == DELEGATE {
+            let message = format!(
+                "a tool is named `{}` already; the skill is offered as instructions alone, not as a workflow",
+                skill.id
+            );
+            let finding = Diagnostic::error(format!("skills/{}/SKILL.md", skill.id), message);
+            findings.push(finding.hint("rename the skill's folder, or the tool"));
+        } else {
+            bound.push((workflow.spec().name.clone(), Arc::new(workflow)));
+        }
+    }
+    tools.extend(bound);
+    definitions.diagnostics.extend(findings);
 }
 
 /// The tool by which work is handed to these agents; none where there is nobody, and where the workspace or the application
@@ -275,10 +303,20 @@ fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
     }
 }
 
-fn skill_tools<'a>(agent: &AgentDefinition, definitions: &'a Definitions) -> Vec<&'a str> {
+/// The names of the tools of an agent's skills, and of the skills among them that are workflows.
+fn skill_tools<'a>(
+    agent: &AgentDefinition,
+    definitions: &'a Definitions,
+    tools: &IndexMap<ToolName, Arc<BoundTool>>,
+) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     let skills = agent.skills.iter().filter_map(|id| definitions.skills.get(id.as_str()));
-    skills.flat_map(|skill| &skill.tools).map(String::as_str).filter(|name| seen.insert(*name)).collect()
+    let names = skills.flat_map(|skill| {
+        let workflow =
+            tools.get(skill.id.as_str()).filter(|tool| tool.is_workflow()).map(|_| skill.id.as_str());
+        skill.tools.iter().map(String::as_str).chain(workflow)
+    });
+    names.filter(|name| seen.insert(*name)).collect()
 }
 
 /// The tools that an agent is offered: those of its skills by name, then the others that it may see, in registry order.
@@ -288,7 +326,7 @@ fn offered(
     tools: &IndexMap<ToolName, Arc<BoundTool>>,
     visibility: ToolVisibility,
 ) -> Vec<Arc<BoundTool>> {
-    let mut names = skill_tools(agent, definitions);
+    let mut names = skill_tools(agent, definitions, tools);
     names.sort_unstable();
     let of_skills = names.into_iter().filter_map(|name| tools.get(name));
     let others = tools.values().filter(|tool| match visibility {

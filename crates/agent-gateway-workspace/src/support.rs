@@ -52,7 +52,6 @@ pub(crate) const CONFIG: &[Unsupported] = &[
     later("context_retrieval.max_retrieved_chars"),
     later("mcp"),
     later_unless_off("memory", "memory.enabled"),
-    later("guardrails.max_delegation_depth"),
     later_unless_off("cors", "cors.enabled"),
     later("proxy"),
     later_unless_off("dashboard", "dashboard.enabled"),
@@ -65,16 +64,8 @@ pub(crate) const AGENT: &[(&str, &str)] = &[
     ("memory", "it remembers nothing"),
     ("retrievers", "nothing is retrieved for it"),
     ("mcp_servers", "it has no tools of MCP servers"),
-    ("delegates_to", "it cannot hand work to other agents"),
     ("setup_schema", "users cannot set it up"),
 ];
 
-/// The keys of `SKILL.md`.
-pub(crate) const SKILL: &[(&str, &str)] =
-    &[("steps", "it is offered as instructions alone, not as a workflow")];
-
 /// What a personal agent does meanwhile.
 pub(crate) const PERSONAL_SCOPE: Option<&str> = Some("every call is refused until user settings are built");
-
-/// What a tool that needs approval does meanwhile.
-pub(crate) const APPROVAL: Option<&str> = Some("no agent is offered it until approvals are built");

@@ -4,6 +4,9 @@ use std::{collections::BTreeSet, fmt};
 use super::GatewayConfig;
 use crate::id::{ModelName, UserId};
 
+/// The longest that a call waits for a person: 30 days.
+const MAX_APPROVAL_SECONDS: u64 = 30 * 24 * 60 * 60;
+
 /// One rule that the configuration breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -35,6 +38,17 @@ impl GatewayConfig {
         report.at_least_one("server.max_connections", self.server.max_connections);
         report.at_least_one("guardrails.max_iterations", self.guardrails.max_iterations);
         report.at_least_one("guardrails.timeout_ms", self.guardrails.timeout_ms);
+        if let Some(tokens) = self.guardrails.max_tokens {
+            report.at_least_one("guardrails.max_tokens", tokens);
+        }
+        if self.guardrails.max_cost_usd.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
+            let hint = "write US dollars, or remove the key for no limit";
+            report.add("guardrails.max_cost_usd", "must be a number above 0", hint);
+        }
+        if !(1..=MAX_APPROVAL_SECONDS).contains(&self.approvals.expires_after_s) {
+            let message = format!("must be between 1 and {MAX_APPROVAL_SECONDS}");
+            report.add("approvals.expires_after_s", message, "86400 is a day, and the default");
+        }
         report.at_least_one("queue.workers", self.queue.workers);
         report.at_least_one("queue.visibility_timeout_s", self.queue.visibility_timeout_s);
         report.at_least_one("scheduler.max_instances", self.scheduler.max_instances);

@@ -227,7 +227,22 @@ pub enum ResultForm {
     Json,
 }
 
+/// What the name of an [unanswered question](ToolTurn::is_unanswered_question) begins with. No tool's name does.
+const QUESTION: &str = "model:";
+
 impl ToolTurn {
+    /// The name of a question of a workflow's step that this model did not answer.
+    #[must_use]
+    pub fn question_name(model: &ModelName) -> Arc<str> {
+        format!("{QUESTION}{model}").into()
+    }
+
+    /// Whether this is no call but a question of a workflow's step that no model answered; the output says why.
+    #[must_use]
+    pub fn is_unanswered_question(&self) -> bool {
+        self.within.is_some() && self.name.starts_with(QUESTION)
+    }
+
     /// The result as clients see it: the tool's own value, or `{"error": ..}`.
     #[must_use]
     pub fn output(&self) -> Value {

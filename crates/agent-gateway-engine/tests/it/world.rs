@@ -13,11 +13,12 @@ use agent_gateway_core::{
         model::{Delivery, ModelRequest},
         tool::Tool,
     },
+    skill::SkillDefinition,
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, ModelPlan, NoDelegation, OutputSchema, Past, Ports, PromptLayers, Recorder,
-    Run, Setting, ToolSet, drive,
+    AgentPlan, BoundTool, Ended, MadeWorkflow, ModelPlan, Named, NoDelegation, OutputSchema, Past, Ports,
+    PromptLayers, Recorder, Run, Setting, ToolSet, drive,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -51,6 +52,7 @@ impl Recorder for Log {
 pub(crate) struct World {
     pub(crate) model: ScriptedModel,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) skills: Vec<SkillDefinition>,
     pub(crate) limits: Limits,
     pub(crate) output: Option<Value>,
     pub(crate) fallback: Option<&'static str>,
@@ -67,6 +69,7 @@ impl World {
         Self {
             model: ScriptedModel::new(replies),
             tools: Vec::new(),
+            skills: Vec::new(),
             limits: Limits::default(),
             output: None,
             fallback: None,
@@ -84,12 +87,28 @@ impl World {
         self
     }
 
+    /// With a skill whose workflow must be in order.
+    pub(crate) fn skill(mut self, skill: SkillDefinition) -> Self {
+        self.skills.push(skill);
+        self
+    }
+
     pub(crate) async fn run(&self) -> Ended {
         let definition = AgentDefinition::new(AgentId::new("helper").unwrap(), "You help.");
-        let bound = self
+        let mut bound: Vec<_> = self
             .tools
             .iter()
-            .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()));
+            .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()))
+            .collect();
+        for skill in &self.skills {
+            let find = |name: &str| match bound.iter().find(|tool| tool.spec().name.as_str() == name) {
+                Some(tool) => Named::Tool(tool.clone()),
+                None => Named::Nothing,
+            };
+            let made = MadeWorkflow::new(skill, &find);
+            assert_eq!(made.findings, []);
+            bound.push(Arc::new(made.tool.unwrap()));
+        }
         let model = ModelPlan {
             name: ModelName::new("scripted/one").unwrap(),
             fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),

@@ -16,6 +16,7 @@ use super::{
     Reading,
     collection::Folder,
     document::{Document, Rules},
+    guardrails::GuardrailsFile,
     references::Target,
     schedule::ScheduleFile,
 };
@@ -25,15 +26,27 @@ use crate::{
 };
 
 const RULES: Rules = Rules {
-    guards: &["enabled", "scope", "delegates_to", "input_schema", "output_schema", "setup_schema"],
-    never_empty: &["enabled", "scope"],
+    guards: &[
+        "enabled",
+        "scope",
+        "delegates_to",
+        "guardrails",
+        "input_schema",
+        "output_schema",
+        "setup_schema",
+    ],
+    never_empty: &["enabled", "scope", "guardrails"],
     hints: &[
         ("name", "the id is the folder's name; `display_name` is shown to people"),
         ("id", "the id is the folder's name"),
         ("tools", "tools belong to a skill: list them in its SKILL.md"),
-        ("timeout_ms", "the time of a run is `guardrails.timeout_ms` of gateway.yaml"),
+        ("timeout_ms", "write it below `guardrails:`"),
+        ("max_iterations", "write it below `guardrails:`"),
+        ("max_tool_calls", "write it below `guardrails:`"),
+        ("max_cost_usd", "write it below `guardrails:`"),
+        ("max_delegation_depth", "write it below `guardrails:`"),
         ("temperature", "write it below `model:`"),
-        ("max_tokens", "write it below `model:`"),
+        ("max_tokens", "write it below `model:` for one answer, below `guardrails:` for a run"),
     ],
 };
 
@@ -55,6 +68,7 @@ struct AgentFile {
     retrievers: Vec<String>,
     memory: MemoryFile,
     delegates_to: Option<Vec<String>>,
+    guardrails: GuardrailsFile,
     mcp_servers: Vec<String>,
     schedules: Vec<ScheduleFile>,
     notifications: NotificationsFile,
@@ -79,6 +93,7 @@ impl Default for AgentFile {
             retrievers: Vec::new(),
             memory: MemoryFile::default(),
             delegates_to: None,
+            guardrails: GuardrailsFile::default(),
             mcp_servers: Vec::new(),
             schedules: Vec::new(),
             notifications: NotificationsFile::default(),
@@ -139,6 +154,7 @@ impl Reading<'_> {
         let settings = self.settings::<AgentFile>(&mut document, &RULES);
         let behavior = self.behavior(folder);
         let (settings, behavior) = (settings?, behavior?);
+        let guardrails = self.guardrails(&document, &settings.guardrails)?;
         if document.body.is_empty() {
             let finding =
                 document.head.place.error("", "has no text below its settings, so it is not served");
@@ -155,8 +171,10 @@ impl Reading<'_> {
         agent.scope = self.scope(&document, settings.scope);
         self.not_yet(&document, support::AGENT);
         self.references.note(&document, "skills", Target::Skill, &settings.skills);
+        agent.guardrails = guardrails;
         agent.delegates_to = settings.delegates_to.map_or(Delegates::Anyone, Delegates::Only);
-        self.references.note(&document, "delegates_to", Target::Agent, agent.delegates_to.named());
+        let delegates = agent.delegates_to.named();
+        self.references.note(&document, "delegates_to", Target::Delegate(folder.id.clone()), delegates);
         agent.description = settings.description;
         agent.display_name = settings.display_name;
         agent.tags = settings.tags;

@@ -3,6 +3,7 @@ mod agent;
 mod collection;
 mod context;
 mod document;
+mod guardrails;
 mod handler;
 mod http;
 mod parameters;

@@ -1,13 +1,15 @@
 //! Names by which one definition refers to another, checked when all are read.
-use agent_gateway_core::{definitions::Definitions, diagnostic::Diagnostic};
+use agent_gateway_core::{agent::Availability, definitions::Definitions, diagnostic::Diagnostic};
 
 use super::document::Document;
 use crate::source::{node::Place, suggest};
 
 /// What a name refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Agent,
+    /// An agent to which this one hands work.
+    Delegate(String),
     Skill,
 }
 
@@ -29,7 +31,7 @@ impl References {
         for (index, name) in names.iter().enumerate() {
             let key = format!("{key}[{index}]");
             let place = document.place(&key).clone();
-            self.0.push(Reference { place, key, target, name: name.clone() });
+            self.0.push(Reference { place, key, target: target.clone(), name: name.clone() });
         }
     }
 
@@ -37,8 +39,8 @@ impl References {
     pub(super) fn check(&self, found: &Definitions, diagnostics: &mut Vec<Diagnostic>) {
         for reference in &self.0 {
             let name = reference.name.as_str();
-            let (what, is_known, near) = match reference.target {
-                Target::Agent => {
+            let (what, is_known, near) = match &reference.target {
+                Target::Agent | Target::Delegate(_) => {
                     let near = suggest::nearest(name, found.agents.keys().map(AsRef::as_ref));
                     ("agent", found.agents.contains_key(name), near)
                 }
@@ -51,8 +53,24 @@ impl References {
                 let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
                 let message = format!("no {what} of the id `{}` is served", shown(name));
                 diagnostics.push(reference.place.warning(&reference.key, &message).hint(hint));
+            } else if let Target::Delegate(own) = &reference.target {
+                diagnostics.extend(reference.check_delegate(own, found));
             }
         }
+    }
+}
+
+impl Reference {
+    /// Warns of an agent that can be handed nothing.
+    fn check_delegate(&self, own: &str, found: &Definitions) -> Option<Diagnostic> {
+        let message = if self.name == own {
+            "is the agent itself, which cannot hand work to itself"
+        } else if found.agents.get(self.name.as_str())?.availability == Availability::Disabled {
+            "is an agent that is disabled, so it is handed no work"
+        } else {
+            return None;
+        };
+        Some(self.place.warning(&self.key, message))
     }
 }
 

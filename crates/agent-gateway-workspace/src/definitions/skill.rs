@@ -3,7 +3,6 @@ use agent_gateway_core::{JsonMap, id::SkillId, skill::SkillDefinition};
 use serde::Deserialize;
 
 use super::{Reading, agent::schema, collection::Folder, document::Rules, steps::StepFile};
-use crate::support;
 
 const RULES: Rules = Rules {
     guards: &["input_schema"],
@@ -35,8 +34,10 @@ impl Reading<'_> {
             let finding = document.place("description").warning("description", "is empty");
             self.report(finding.hint("say in a sentence what the skill is for; the model reads it"));
         }
-        skill.steps = self.steps(&document, settings.steps);
-        self.not_yet(&document, support::SKILL);
+        (skill.steps, skill.lines) = self.steps(&document, settings.steps);
+        if let Some(section) = document.head.entry("input_schema") {
+            skill.lines.extend(section.place.line().map(|line| ("input_schema".to_owned(), line)));
+        }
         if let Some(name) = settings.name.filter(|name| !name.trim().is_empty()) {
             skill.name = name;
         }

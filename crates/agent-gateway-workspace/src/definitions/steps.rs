@@ -1,5 +1,5 @@
 //! `steps` of a `SKILL.md`. A step that is not one is left out, the skill stays.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent_gateway_core::{
     JsonMap,
@@ -8,6 +8,7 @@ use agent_gateway_core::{
 use serde::Deserialize;
 
 use super::{Reading, document::Document};
+use crate::source::node::{Entry, Kind, Node};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -28,9 +29,11 @@ struct ToolStepFile {
 }
 
 impl Reading<'_> {
-    pub(super) fn steps(&mut self, document: &Document, files: Vec<StepFile>) -> Vec<SkillStep> {
+    /// The steps that are ones, and the lines where they stand.
+    pub(super) fn steps(&mut self, document: &Document, files: Vec<StepFile>) -> (Vec<SkillStep>, Lines) {
         let mut names = BTreeSet::new();
         let mut steps = Vec::new();
+        let mut lines = Lines::new();
         for (index, file) in files.into_iter().enumerate() {
             let result = if file.name.trim().is_empty() {
                 Err("has no `name`; the step is left out")
@@ -42,16 +45,46 @@ impl Reading<'_> {
             match result {
                 Ok(action) => {
                     names.insert(file.name.clone());
+                    if let Some(node) = document.head.item("steps", index) {
+                        note_lines(node, format!("steps[{}]", steps.len()), &mut lines);
+                    }
                     steps.push(SkillStep { name: file.name, action });
                 }
                 Err(message) => {
                     let key = format!("steps[{index}]");
-                    self.report(document.place(&key).error(&key, message));
+                    self.report(document.place(&key).warning(&key, message));
                 }
             }
         }
-        steps
+        if let Some(section) = document.head.entry("steps") {
+            lines.extend(section.place.line().map(|line| ("steps".to_owned(), line)));
+        }
+        (steps, lines)
     }
+}
+
+/// Lines by dotted key.
+pub(super) type Lines = BTreeMap<String, u32>;
+
+/// Notes where a value and everything in it stands. Indices count the items that could be read.
+pub(super) fn note_lines(node: &Node, key: String, lines: &mut Lines) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            for Entry { key: name, place, node } in entries {
+                let key = format!("{key}.{name}");
+                lines.extend(place.line().map(|line| (key.clone(), line)));
+                note_lines(node, key, lines);
+            }
+        }
+        Kind::List(items) => {
+            let readable = items.iter().filter(|item| item.kind != Kind::Absent);
+            for (index, item) in readable.enumerate() {
+                note_lines(item, format!("{key}[{index}]"), lines);
+            }
+        }
+        Kind::Absent | Kind::Null | Kind::Scalar(_) => {}
+    }
+    lines.extend(node.place.line().map(|line| (key.clone(), line)).filter(|_| !lines.contains_key(&key)));
 }
 
 /// A step does exactly one thing.

@@ -16,7 +16,6 @@ use super::{
     parameters::parameters,
     references::Target,
 };
-use crate::support;
 
 /// The most characters of what the model is told of a tool.
 const MAX_DESCRIPTION: usize = 4000;
@@ -77,10 +76,6 @@ impl Reading<'_> {
         spec.access = self.tool_access(&document, settings.permissions.allowed_agents)?;
         if settings.permissions.require_approval {
             spec.approval = Approval::Required;
-            if let Some(meanwhile) = support::APPROVAL {
-                let key = "permissions.require_approval";
-                self.report(document.place(key).warning(key, &format!("not yet supported: {meanwhile}")));
-            }
         }
         if settings.retry == RetryWord::Never {
             spec.retry = ToolRetry::Never;

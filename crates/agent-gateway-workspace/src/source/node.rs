@@ -14,6 +14,14 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// The line in its file.
+    pub(crate) fn line(&self) -> Option<u32> {
+        match self {
+            Self::File { line, .. } => *line,
+            Self::Variable(_) => None,
+        }
+    }
+
     pub(crate) fn error(&self, key: &str, message: &str) -> Diagnostic {
         self.finding(key, message, Diagnostic::error)
     }
@@ -138,6 +146,14 @@ impl Node {
             Kind::Map(entries) => {
                 entries.iter().find(|entry| entry.key == key && entry.node.kind != Kind::Absent)
             }
+            _ => None,
+        }
+    }
+
+    /// The item of a list below this mapping, counting those that could be read.
+    pub(crate) fn item(&self, key: &str, index: usize) -> Option<&Self> {
+        match &self.entry(key)?.node.kind {
+            Kind::List(items) => items.iter().filter(|item| item.kind != Kind::Absent).nth(index),
             _ => None,
         }
     }

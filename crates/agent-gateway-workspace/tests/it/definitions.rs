@@ -1,6 +1,6 @@
 //! What well-formed files mean.
 use agent_gateway_core::{
-    agent::{Activation, AgentScope, Availability, ExecutionMode},
+    agent::{Activation, AgentScope, Availability, Delegates, ExecutionMode},
     skill::{StepAction, ToolStep},
 };
 use serde_json::json;
@@ -93,7 +93,6 @@ fn every_key_of_an_agent_is_read() {
         format!("W {file}:18 retrievers"),
         format!("W {file}:19 memory"),
         format!("W {file}:19 memory.auto_extract"),
-        format!("W {file}:20 delegates_to"),
         format!("W {file}:21 mcp_servers"),
         format!("W {file}:22 schedules"),
         format!("W {file}:28 schedules[0].enabled"),
@@ -207,14 +206,78 @@ Do it.
     assert_eq!((prompt.as_str(), system_prompt.as_deref()), ("Sum up", Some("Be brief")));
     let file = "skills/flow/SKILL.md";
     let expected = [
-        format!("E {file}:19 steps[3]"),
-        format!("E {file}:22 steps[4]"),
-        format!("E {file}:24 steps[5]"),
         format!("W {file}:13 steps[1].tools[1]"),
+        format!("W {file}:19 steps[3]"),
+        format!("W {file}:22 steps[4]"),
+        format!("W {file}:24 steps[5]"),
         format!("W {file}:25 steps[6]"),
-        format!("W {file}:6 steps"),
     ];
     assert_eq!(findings(&found), expected);
+    assert_eq!(skill.line_of("steps[0].input.ref"), Some(9));
+    assert_eq!(skill.line_of("steps[1].tools[1].tool"), Some(14), "an item that was left out does not count");
+    assert_eq!(skill.line_of("steps[2].input.text"), Some(18));
+    assert_eq!((skill.line_of("steps[2].none[1]"), skill.line_of("input_schema")), (Some(15), Some(5)));
+}
+
+#[test]
+fn guardrails_of_an_agent_are_read() {
+    let head = "---\nguardrails:\n  max_iterations: 3\n  max_tool_calls: 0\n  max_tokens: 5000\n  max_cost_usd: 0.5\n  \
+                timeout_ms: 1000\n  max_delegation_depth: 0\n---\nx";
+    let found = workspace([("agents/a/AGENT.md", head), ("agents/b/AGENT.md", "x")]).read();
+    let guardrails = found.agents["a"].guardrails;
+    let expected = json!({
+        "max_iterations": 3, "max_tool_calls": 0, "max_tokens": 5000, "max_cost_usd": 0.5, "timeout_ms": 1000,
+        "max_delegation_depth": 0,
+    });
+    assert_eq!(json!(guardrails), expected);
+    assert_eq!(found.agents["b"].guardrails, Default::default());
+    assert_eq!(found.diagnostics, []);
+}
+
+#[test]
+fn an_agent_is_not_served_without_its_guardrails() {
+    for (line, key) in [
+        ("max_iterations: 0", "guardrails.max_iterations"),
+        ("max_tokens: 0", "guardrails.max_tokens"),
+        ("max_tokens: many", "guardrails.max_tokens"),
+        ("max_cost_usd: 0", "guardrails.max_cost_usd"),
+        ("max_cost_usd: -0.5", "guardrails.max_cost_usd"),
+        ("timeout_ms: 0", "guardrails.timeout_ms"),
+        ("max_tool_calls: -1", "guardrails.max_tool_calls"),
+        ("max_iterations: 2.5", "guardrails.max_iterations"),
+        ("max_cost: 1", "guardrails.max_cost"),
+    ] {
+        let file = format!("---\nguardrails:\n  max_iterations: 3\n  {line}\n---\nx");
+        let file = if line.starts_with("max_iterations") {
+            file.replace("  max_iterations: 3\n", "\n")
+        } else {
+            file
+        };
+        let found = workspace([("agents/a/AGENT.md", file.as_str())]).read();
+        assert_eq!(findings(&found), [format!("E agents/a/AGENT.md:4 {key}")], "{line}");
+        assert!(found.agents.is_empty(), "{line}");
+    }
+    for file in ["---\nguardrails: 3\n---\nx", "---\nguardrails:\n---\nx"] {
+        let found = workspace([("agents/a/AGENT.md", file)]).read();
+        assert_eq!(findings(&found), ["E agents/a/AGENT.md:2 guardrails"]);
+        assert!(found.agents.is_empty(), "{file}");
+    }
+    let found = workspace([("agents/a/AGENT.md", "---\nmax_cost_usd: 1\n---\nx")]).read();
+    assert!(crate::support::text(&found).contains("write it below `guardrails:`"));
+}
+
+#[test]
+fn delegates_that_can_be_handed_nothing_are_warned_of() {
+    let found = workspace([
+        ("agents/a/AGENT.md", "---\ndelegates_to:\n- a\n- b\n- c\n---\nx"),
+        ("agents/b/AGENT.md", "---\nenabled: false\n---\nx"),
+        ("agents/c/AGENT.md", "---\ndelegates_to: []\n---\nx"),
+    ])
+    .read();
+    let expected = ["W agents/a/AGENT.md:3 delegates_to[0]", "W agents/a/AGENT.md:4 delegates_to[1]"];
+    assert_eq!(findings(&found), expected);
+    assert_eq!(found.agents["c"].delegates_to, Delegates::Only(Vec::new()), "nobody");
+    assert_eq!(found.agents["b"].delegates_to, Delegates::Anyone);
 }
 
 #[test]
@@ -229,7 +292,6 @@ fn names_that_lead_nowhere_are_warned_of() {
     .read();
     let expected = [
         "W agents/a/AGENT.md:2 skills[0]",
-        "W agents/a/AGENT.md:3 delegates_to",
         "W agents/a/AGENT.md:5 delegates_to[1]",
         "W tools/t/TOOL.md:3 permissions.allowed_agents[0]",
     ];

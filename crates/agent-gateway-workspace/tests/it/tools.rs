@@ -69,7 +69,6 @@ Use it for forecasts.
         format!("W {file}:11 parameters.count.required"),
         format!("W {file}:11 parameters.count.type"),
         format!("W {file}:13 permissions.allowed_agents[0]"),
-        format!("W {file}:14 permissions.require_approval"),
     ];
     assert_eq!(problems, expected);
 }

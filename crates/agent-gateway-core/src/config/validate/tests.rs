@@ -25,6 +25,19 @@ fn amounts_are_at_least_one_except_tool_calls() {
 }
 
 #[test]
+fn limits_of_tokens_cost_and_waiting_limit_something() {
+    assert!(changed(|c| c.guardrails.max_tokens = Some(1)).is_empty());
+    assert_eq!(changed(|c| c.guardrails.max_tokens = Some(0)), ["guardrails.max_tokens"]);
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(changed(|c| c.guardrails.max_cost_usd = Some(bad)), ["guardrails.max_cost_usd"], "{bad}");
+    }
+    assert!(changed(|c| c.guardrails.max_cost_usd = Some(0.01)).is_empty());
+    for bad in [0, 30 * 86_400 + 1] {
+        assert_eq!(changed(|c| c.approvals.expires_after_s = bad), ["approvals.expires_after_s"], "{bad}");
+    }
+}
+
+#[test]
 fn ratios_lie_between_zero_and_one() {
     for bad in [-0.1, 1.1, f64::NAN] {
         assert_eq!(changed(|c| c.telemetry.sample_rate = bad), ["telemetry.sample_rate"], "{bad}");
