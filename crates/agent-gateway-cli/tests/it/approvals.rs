@@ -133,7 +133,7 @@ async fn what_was_asked_for_in_any_way_goes_on_after_a_kill_where_it_stopped() {
         assert_eq!(ended["result"]["raw_text"], "it said paid", "{ended}");
         assert_eq!(ended["result"]["usage"]["tool_calls"], 1);
     }
-    let mut amounts: Vec<_> = calls(&workspace).iter().map(|call| call["amount"].clone()).collect();
+    let mut amounts: Vec<_> = calls(&workspace).iter().map(|call| call["arguments"]["amount"].clone()).collect();
     amounts.sort_by_key(Value::to_string);
     assert_eq!(json!(amounts), json!([5, 5, 5, 6, 6]));
     assert_eq!(model.request_count() - asked, ids.len(), "no turn is asked for a second time");
@@ -183,7 +183,7 @@ async fn decisions_without_the_right_twice_or_misfit_are_refused_and_change_noth
     let (edit, deny) = (format!("/v1/approvals/{id}/edit"), format!("/v1/approvals/{id}/deny"));
 
     let (status, body) = call("user-key", "post", &approve, json!({})).await;
-    assert_eq!((status, &body["error"]["code"]), (403, &json!("forbidden")), "{body}");
+    assert_eq!((status, &body["error"]["code"]), (403, &json!("insufficient_scope")), "{body}");
     let (_, listed) = call("other-key", "get", "/v1/approvals", Value::Null).await;
     assert_eq!(listed, json!([]));
     assert_eq!(call("other-key", "get", &format!("/v1/approvals/{id}"), Value::Null).await.0, 404);
