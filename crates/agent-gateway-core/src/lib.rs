@@ -33,7 +33,8 @@ pub mod error;
 pub mod page;
 pub mod secret;
 
-// The ports, and backends that need no other process.
+// The ports, what of them a function can be, and backends that need no other process.
+pub mod code_tool;
 pub mod in_process;
 pub mod ports;
 
