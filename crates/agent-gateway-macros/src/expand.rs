@@ -1,7 +1,7 @@
 //! From the function to a declaration in the words of `agent_gateway_core::code_tool`.
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, Error, Index, ItemFn, Result, ReturnType, spanned::Spanned};
+use syn::{Attribute, Error, ItemFn, Result, ReturnType, spanned::Spanned};
 
 use crate::{
     docs,
@@ -22,7 +22,7 @@ pub(crate) fn tool(options: TokenStream, item: TokenStream) -> Result<TokenStrea
     let expanded = quote!(#library::code_tool::expanded);
     let Function { item, parameters } = &function;
     let declaration = declaration(&options, item, parameters, &expanded)?;
-    let call = call(item, parameters, &expanded);
+    let call = call(item, parameters, &options, &expanded);
     let (name, visibility) = (&item.sig.ident, &item.vis);
     let (about, own): (Vec<&Attribute>, Vec<&Attribute>) =
         item.attrs.iter().partition(|attribute| docs::is_doc(attribute) || is_condition(attribute));
@@ -50,7 +50,7 @@ pub(crate) fn tool(options: TokenStream, item: TokenStream) -> Result<TokenStrea
 
             fn into_tool(self) -> #expanded::Result<#expanded::FunctionTool> {
                 #call
-                #declaration.call(::std::boxed::Box::new(call))
+                #expanded::finish(#declaration, call)
             }
         }
     })
@@ -99,35 +99,33 @@ fn declaration(
         (None, text) if text.is_empty() => name.replace(['-', '_'], " ").to_token_stream(),
         (None, text) => text.to_token_stream(),
     };
-    let mut declaration = quote!(#expanded::Declaration::new(#name, #description));
-    match &options.parameters {
-        Some(schema) => declaration.extend(quote!(.schema(#schema))),
-        None => {
-            for parameter in parameters {
-                match parameter {
-                    Parameter::Context => {}
-                    Parameter::Arguments(type_) => {
-                        declaration =
-                            quote_spanned!(type_.span()=> #expanded::arguments::<#type_, _>(#declaration));
-                    }
-                    Parameter::Argument(argument) => {
-                        let described = described(argument, expanded);
-                        declaration.extend(quote!(.parameter(#described)));
-                    }
+    let mut tool = quote!(#expanded::FunctionTool::builder(#name, #description));
+    if let Some(schema) = &options.parameters {
+        tool.extend(quote!(.schema(#schema)));
+    } else {
+        for parameter in parameters {
+            match parameter {
+                Parameter::Context => {}
+                Parameter::Arguments(type_) => {
+                    tool = quote_spanned!(type_.span()=> #expanded::arguments::<#type_, _>(#tool));
+                }
+                Parameter::Argument(argument) => {
+                    let described = described(argument, expanded);
+                    tool = quote!(#expanded::and(#tool, #described));
                 }
             }
         }
     }
     if let Some(agents) = &options.allowed_agents {
-        declaration.extend(quote!(.allowed_agents([#(#agents),*])));
+        tool.extend(quote!(.allowed_agents([#(#agents),*])));
     }
     if options.approval == Approval::Required {
-        declaration.extend(quote!(.require_approval()));
+        tool.extend(quote!(.require_approval()));
     }
     if options.retry == Retry::Never {
-        declaration.extend(quote!(.never_retry()));
+        tool.extend(quote!(.never_retry()));
     }
-    Ok(declaration)
+    Ok(tool)
 }
 
 /// One parameter; what is wrong with its type is told there.
@@ -143,30 +141,61 @@ fn described(argument: &Argument, expanded: &TokenStream) -> TokenStream {
     tokens
 }
 
-/// The function that reads the arguments, calls, and writes the result.
-fn call(item: &ItemFn, parameters: &[Parameter], expanded: &TokenStream) -> TokenStream {
-    // Names that the body of nobody's function can see.
-    let [arguments, context, given] = ["arguments", "context", "given"].map(hidden);
-    let (mut taken, mut passed) = (Vec::new(), Vec::new());
-    for parameter in parameters {
-        let place = Index::from(taken.len());
-        match parameter {
-            Parameter::Context => passed.push(quote!(#context)),
-            Parameter::Arguments(type_) => {
-                taken.push(quote_spanned!(type_.span()=> #expanded::read::<#type_>(#arguments)?));
-                passed.push(quote!(#given.#place));
-            }
-            Parameter::Argument(argument) => {
-                let Argument { name, type_, passing, .. } = &**argument;
-                taken.push(quote_spanned!(type_.span()=> #expanded::take::<#type_>(&mut #arguments, #name)?));
-                passed.push(match passing {
-                    Passing::Owned => quote!(#given.#place),
-                    Passing::Borrowed => quote!(&#given.#place),
-                });
-            }
+/// What the builder gives, and the values of the parameters in it.
+struct Given {
+    /// The type of it.
+    type_: TokenStream,
+    /// What it is taken apart into.
+    pattern: TokenStream,
+    /// What has to be read first: with a schema by hand the builder gives JSON.
+    reading: TokenStream,
+    /// What the function is passed.
+    passed: Vec<TokenStream>,
+}
+
+impl Given {
+    fn new(parameters: &[Parameter], options: &Options, expanded: &TokenStream) -> Self {
+        let (arguments, context) = (hidden("arguments"), hidden("context"));
+        let mut given =
+            Self { type_: quote!(()), pattern: quote!(()), reading: quote!(), passed: Vec::new() };
+        for parameter in parameters {
+            let value = hidden(&format!("value_{}", given.passed.len()));
+            let (type_, read) = match parameter {
+                Parameter::Context => {
+                    given.passed.push(quote!(#context));
+                    continue;
+                }
+                Parameter::Arguments(type_) => {
+                    given.passed.push(quote!(#value));
+                    (type_, quote_spanned!(type_.span()=> #expanded::read::<#type_>(#arguments)?))
+                }
+                Parameter::Argument(argument) => {
+                    let Argument { name, type_, passing, .. } = &**argument;
+                    given.passed.push(match passing {
+                        Passing::Owned => quote!(#value),
+                        Passing::Borrowed => quote!(&#value),
+                    });
+                    (type_, quote_spanned!(type_.span()=> #expanded::take::<#type_>(&mut #arguments, #name)?))
+                }
+            };
+            given.reading.extend(quote!(let #value = #read;));
+            let Self { type_: before, pattern, .. } = &given;
+            (given.type_, given.pattern) = match parameter {
+                Parameter::Arguments(_) => (quote!(#type_), quote!(#value)),
+                _ => (quote!((#before, #type_)), quote!((#pattern, #value))),
+            };
+        }
+        match options.parameters {
+            Some(_) => Self { type_: quote!(#expanded::JsonMap), pattern: quote!(mut #arguments), ..given },
+            None => Self { reading: quote!(), ..given },
         }
     }
-    let name = &item.sig.ident;
+}
+
+/// The function that calls, and writes the result.
+fn call(item: &ItemFn, parameters: &[Parameter], options: &Options, expanded: &TokenStream) -> TokenStream {
+    let Given { type_, pattern, reading, passed } = Given::new(parameters, options, expanded);
+    let (given, context, name) = (hidden("given"), hidden("context"), &item.sig.ident);
     let (returned, answer) = answer(item, expanded);
     let work = match item.sig.asyncness {
         Some(_) => quote! {
@@ -185,19 +214,18 @@ fn call(item: &ItemFn, parameters: &[Parameter], expanded: &TokenStream) -> Toke
     };
     quote! {
         #[allow(unused_imports, unused_mut, unused_variables, clippy::all, clippy::pedantic)]
-        fn call<'call>(
-            mut #arguments: #expanded::JsonMap,
-            #context: &'call #expanded::ToolContext,
-        ) -> #expanded::Calling<'call> {
+        fn call<'call>(#given: #type_, #context: &'call #expanded::ToolContext) -> #expanded::Calling<'call> {
             use #expanded::Plain as _;
             ::std::boxed::Box::pin(async move {
-                let #given = (#(#taken,)*);
+                let #pattern = #given;
+                #reading
                 #work
             })
         }
     }
 }
 
+/// A name that no other function's body can mean.
 fn hidden(name: &str) -> syn::Ident {
     syn::Ident::new(name, Span::mixed_site())
 }

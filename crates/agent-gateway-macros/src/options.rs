@@ -51,7 +51,8 @@ struct Entry {
 
 impl Parse for Entry {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let key = input.call(Ident::parse_any)?;
+        let strange = |_| input.error(format!("expected an option: there are {KNOWN}"));
+        let key = input.call(Ident::parse_any).map_err(strange)?;
         if input.is_empty() || input.peek(Token![,]) {
             return Ok(Self { key, value: None });
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Append, FunctionTool, IntoToolResult, Parameter,
-    arguments::{Reader, read, take},
+    arguments::{Reader, read},
     blocking::off_thread,
     declaration::Declaration,
     function::Calling,
@@ -52,11 +52,12 @@ impl<P: Send + 'static> FunctionToolBuilder<P> {
     pub fn parameter<T>(self, parameter: Parameter<T>) -> FunctionToolBuilder<P::Longer>
     where
         P: Append<T>,
-        T: JsonSchema + DeserializeOwned,
+        T: 'static,
     {
-        let (name, before) = (parameter.property.name.clone(), self.reader);
+        let Parameter { property, take } = parameter;
+        let (name, before) = (property.name.clone(), self.reader);
         FunctionToolBuilder {
-            declaration: self.declaration.parameter(parameter),
+            declaration: self.declaration.parameter(property),
             reader: Box::new(move |arguments| Ok(before(arguments)?.append(take(arguments, &name)?))),
         }
     }
@@ -86,11 +87,10 @@ impl<P: Send + 'static> FunctionToolBuilder<P> {
         F: Fn(P, ToolContext) -> R + Send + Sync + 'static,
         R: Future<Output: IntoToolResult> + Send + 'static,
     {
-        let reader = self.reader;
-        self.declaration.call(Box::new(move |mut arguments, context| -> Calling<'_> {
-            let running = reader(&mut arguments).map(|arguments| handler(arguments, context.clone()));
-            Box::pin(async move { running?.await.into_tool_result() })
-        }))
+        self.finish(move |arguments, context| {
+            let running = handler(arguments, context.clone());
+            Box::pin(async move { running.await.into_tool_result() })
+        })
     }
 
     /// Calls a plain function on a thread of its own, where it may block. Once it runs it runs to its end: nothing stops a thread.
@@ -99,14 +99,32 @@ impl<P: Send + 'static> FunctionToolBuilder<P> {
         F: Fn(P, ToolContext) -> R + Send + Sync + 'static,
         R: IntoToolResult,
     {
-        let (reader, handler) = (self.reader, Arc::new(handler));
-        self.declaration.call(Box::new(move |mut arguments, context| -> Calling<'_> {
-            let arguments = reader(&mut arguments);
+        let handler = Arc::new(handler);
+        self.finish(move |arguments, context| {
             let (handler, context) = (handler.clone(), context.clone());
-            Box::pin(async move {
-                let arguments = arguments?;
-                off_thread(move || handler(arguments, context).into_tool_result()).await
-            })
+            Box::pin(off_thread(move || handler(arguments, context).into_tool_result()))
+        })
+    }
+
+    /// Takes one parameter more, without a limit to their number.
+    pub(super) fn and<T: 'static>(self, parameter: Parameter<T>) -> FunctionToolBuilder<(P, T)> {
+        let Parameter { property, take } = parameter;
+        let (name, before) = (property.name.clone(), self.reader);
+        FunctionToolBuilder {
+            declaration: self.declaration.parameter(property),
+            reader: Box::new(move |arguments| Ok((before(arguments)?, take(arguments, &name)?))),
+        }
+    }
+
+    /// The tool that calls `call` when the arguments could be read.
+    pub(super) fn finish<F>(self, call: F) -> Result<FunctionTool>
+    where
+        F: for<'a> Fn(P, &'a ToolContext) -> Calling<'a> + Send + Sync + 'static,
+    {
+        let reader = self.reader;
+        self.declaration.call(Box::new(move |mut arguments, context| match reader(&mut arguments) {
+            Ok(arguments) => call(arguments, context),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
         }))
     }
 }

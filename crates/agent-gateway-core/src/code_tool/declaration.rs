@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     function::{Call, FunctionTool},
-    parameter::{Parameter, Property},
+    parameter::Property,
     schema,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 
 /// A tool without its function.
 #[derive(Debug)]
-pub struct Declaration {
+pub(super) struct Declaration {
     name: String,
     description: String,
     parameters: Parameters,
@@ -35,7 +35,7 @@ enum Parameters {
 
 impl Declaration {
     /// A tool without parameters, for every agent.
-    pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
+    pub(super) fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             description: description.into(),
@@ -47,24 +47,21 @@ impl Declaration {
     }
 
     /// With one more parameter.
-    #[must_use]
-    pub fn parameter<T>(mut self, parameter: Parameter<T>) -> Self {
+    pub(super) fn parameter(mut self, property: Property) -> Self {
         if let Parameters::Each(properties) = &mut self.parameters {
-            properties.push(parameter.property);
+            properties.push(property);
         }
         self
     }
 
     /// With the fields of a struct as parameters.
-    #[must_use]
-    pub fn arguments<T: JsonSchema>(mut self) -> Self {
+    pub(super) fn arguments<T: JsonSchema>(mut self) -> Self {
         self.parameters = Parameters::All(schema::of_struct::<T>());
         self
     }
 
     /// With this JSON Schema of the arguments.
-    #[must_use]
-    pub fn schema(mut self, schema: Value) -> Self {
+    pub(super) fn schema(mut self, schema: Value) -> Self {
         self.parameters = Parameters::All(match schema {
             Value::Object(_) => Ok(schema),
             _ => Err(Error::invalid("the parameters of a tool are a JSON Schema, which is a JSON object")),
@@ -73,28 +70,25 @@ impl Declaration {
     }
 
     /// For these agents alone.
-    #[must_use]
-    pub fn allowed_agents(mut self, agents: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(super) fn allowed_agents(mut self, agents: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.access = ToolAccess::Only(agents.into_iter().map(Into::into).collect());
         self
     }
 
     /// A person must agree before each call.
-    #[must_use]
-    pub fn require_approval(mut self) -> Self {
+    pub(super) fn require_approval(mut self) -> Self {
         self.approval = Approval::Required;
         self
     }
 
     /// A call that a crash cut off is not made again.
-    #[must_use]
-    pub fn never_retry(mut self) -> Self {
+    pub(super) fn never_retry(mut self) -> Self {
         self.retry = ToolRetry::Never;
         self
     }
 
     /// The tool that calls `call`, or what is wrong with the declaration.
-    pub fn call(self, call: Box<Call>) -> Result<FunctionTool> {
+    pub(super) fn call(self, call: Box<Call>) -> Result<FunctionTool> {
         let name = ToolName::new(&self.name)?;
         let (parameters, defaults) = self.parameters.check().map_err(|error| error.with("tool", &name))?;
         let mut spec = ToolSpec::new(name, self.description, parameters, ToolSource::Code);

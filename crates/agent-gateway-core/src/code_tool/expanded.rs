@@ -5,10 +5,12 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use super::{
-    FunctionTool, IntoTool, Parameter, arguments::read, arguments::take, blocking::off_thread,
-    declaration::Declaration, function::Call, function::Calling,
+    FunctionTool, IntoTool,
+    arguments::{read, take},
+    blocking::off_thread,
+    function::Calling,
 };
-use super::{IntoToolOutput, result::failed};
+use super::{FunctionToolBuilder, IntoToolOutput, Parameter, result::failed};
 pub use crate::{
     JsonMap, Result,
     tool::{ToolContext, ToolOutput},
@@ -27,8 +29,8 @@ pub trait ToolParameter<By>: Sized {
     /// One parameter of this type.
     fn parameter(name: &str) -> Parameter<Self>;
 
-    /// All parameters in this type.
-    fn arguments(declaration: Declaration) -> Declaration;
+    /// A tool whose parameters are all in this type.
+    fn arguments(tool: FunctionToolBuilder<()>) -> FunctionToolBuilder<Self>;
 }
 
 /// By its traits.
@@ -48,17 +50,17 @@ impl<T: JsonSchema + DeserializeOwned> ToolParameter<Traits> for T {
         Parameter::new(name)
     }
 
-    fn arguments(declaration: Declaration) -> Declaration {
-        declaration.arguments::<T>()
+    fn arguments(tool: FunctionToolBuilder<()>) -> FunctionToolBuilder<Self> {
+        tool.arguments()
     }
 }
 
-impl<T: Never<Parameter<T>> + Never<Declaration>> ToolParameter<Nothing> for T {
+impl<T: Never<Parameter<T>> + Never<FunctionToolBuilder<T>>> ToolParameter<Nothing> for T {
     fn parameter(_: &str) -> Parameter<Self> {
         T::never()
     }
 
-    fn arguments(_: Declaration) -> Declaration {
+    fn arguments(_: FunctionToolBuilder<()>) -> FunctionToolBuilder<Self> {
         T::never()
     }
 }
@@ -68,9 +70,27 @@ pub fn parameter<T: ToolParameter<By>, By>(name: &str) -> Parameter<T> {
     T::parameter(name)
 }
 
-/// All parameters in one struct.
-pub fn arguments<T: ToolParameter<By>, By>(declaration: Declaration) -> Declaration {
-    T::arguments(declaration)
+/// The tool with one parameter more.
+pub fn and<P, T>(tool: FunctionToolBuilder<P>, parameter: Parameter<T>) -> FunctionToolBuilder<(P, T)>
+where
+    P: Send + 'static,
+    T: 'static,
+{
+    tool.and(parameter)
+}
+
+/// The tool with all parameters in one struct.
+pub fn arguments<T: ToolParameter<By>, By>(tool: FunctionToolBuilder<()>) -> FunctionToolBuilder<T> {
+    T::arguments(tool)
+}
+
+/// The tool that calls `call`.
+pub fn finish<P, F>(tool: FunctionToolBuilder<P>, call: F) -> Result<FunctionTool>
+where
+    P: Send + 'static,
+    F: for<'a> Fn(P, &'a ToolContext) -> Calling<'a> + Send + Sync + 'static,
+{
+    tool.finish(call)
 }
 
 /// What a function can return, in itself or in a `Result`; `By` is as in [`ToolParameter`].

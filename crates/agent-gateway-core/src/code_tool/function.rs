@@ -15,7 +15,7 @@ use crate::{
 /// A call under way.
 pub type Calling<'a> = BoxFuture<'a, Result<ToolOutput>>;
 /// Makes a call.
-pub type Call = dyn for<'a> Fn(JsonMap, &'a ToolContext) -> Calling<'a> + Send + Sync;
+pub(super) type Call = dyn for<'a> Fn(JsonMap, &'a ToolContext) -> Calling<'a> + Send + Sync;
 
 /// A tool that calls a function in this process.
 pub struct FunctionTool {

@@ -1,11 +1,10 @@
 //! One parameter of a tool: what the model is told of it, and what happens when it is left out.
-use std::marker::PhantomData;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use super::arguments::take;
+use crate::{Error, JsonMap, Result};
 
 /// The longest name of a parameter.
 const MAX_NAME: usize = 64;
@@ -14,7 +13,8 @@ const MAX_NAME: usize = 64;
 #[derive(Debug)]
 pub struct Parameter<T> {
     pub(super) property: Property,
-    type_: PhantomData<fn() -> T>,
+    /// Takes the argument out of those of a call.
+    pub(super) take: fn(&mut JsonMap, &str) -> Result<T>,
 }
 
 /// A parameter whose type is forgotten.
@@ -54,7 +54,7 @@ impl<T: JsonSchema + DeserializeOwned> Parameter<T> {
             schema: |generator| generator.subschema_for::<T>(),
             presence,
         };
-        Self { property, type_: PhantomData }
+        Self { property, take }
     }
 
     /// What it is for, in the words that the model reads.

@@ -6,21 +6,16 @@ struct Page;
 struct Failure;
 
 #[tool(crate = agent_gateway_core)]
-async fn search(query: Query) -> String {
+async fn search(_query: Query) -> String {
     String::new()
 }
 
 #[tool(crate = agent_gateway_core)]
-async fn plan(#[arguments] query: Query) {}
+async fn plan(#[arguments] _query: Query) {}
 
 #[tool(crate = agent_gateway_core)]
 async fn find() -> Page {
     Page
-}
-
-#[tool(crate = agent_gateway_core)]
-fn list() -> Result<Vec<Page>, String> {
-    Ok(Vec::new())
 }
 
 #[tool(crate = agent_gateway_core)]
