@@ -4,7 +4,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{AgentId, ModelName};
+use crate::{
+    execution::Guardrails,
+    id::{AgentId, ModelName},
+};
 
 /// A folder with an `AGENT.md`: a prompt and its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +36,9 @@ pub struct AgentDefinition {
     /// The names of its MCP servers.
     pub mcp_servers: Vec<String>,
     /// Which agents it may hand work to.
-    pub delegates_to: Vec<String>,
+    pub delegates_to: Delegates,
+    /// Its own limits; what is absent comes from the gateway's configuration.
+    pub guardrails: Guardrails,
     /// The model and its settings; what is absent comes from the gateway's configuration.
     pub model: ModelSettings,
     /// Whether a call waits for the answer or is queued.
@@ -71,7 +76,8 @@ impl AgentDefinition {
             skills: Vec::new(),
             retrievers: Vec::new(),
             mcp_servers: Vec::new(),
-            delegates_to: Vec::new(),
+            delegates_to: Delegates::Anyone,
+            guardrails: Guardrails::default(),
             model: ModelSettings::default(),
             execution_mode: ExecutionMode::Sync,
             scope: AgentScope::Global,
@@ -82,6 +88,36 @@ impl AgentDefinition {
             schedules: Vec::new(),
             notifications: NotificationSettings::default(),
             availability: Availability::Enabled,
+        }
+    }
+}
+
+/// Which agents an agent may hand work to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Delegates {
+    /// All others: its file does not say.
+    #[default]
+    Anyone,
+    /// These alone; none of them: nobody.
+    Only(Vec<String>),
+}
+
+impl Delegates {
+    /// Whether it may hand work to the agent of that id.
+    #[must_use]
+    pub fn allows(&self, agent: &str) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Only(agents) => agents.iter().any(|allowed| allowed == agent),
+        }
+    }
+
+    /// The agents that are named; none where all are meant.
+    #[must_use]
+    pub fn named(&self) -> &[String] {
+        match self {
+            Self::Anyone => &[],
+            Self::Only(agents) => agents,
         }
     }
 }

@@ -129,6 +129,11 @@ checked_id!(
     |text| is_line(text, 256)
 );
 checked_id!(
+    /// A tool call that waits, or waited, for a person.
+    ApprovalId, "approval id", "letters, digits, `_` and `-`, at most 128",
+    |text| is_word(text, 128)
+);
+checked_id!(
     /// A remembered item.
     MemoryId, "memory id", "one line of at most 128 bytes",
     |text| is_line(text, 128)
@@ -168,6 +173,14 @@ impl ConversationId {
     pub fn generate() -> Self {
         let random = uuid::Builder::from_random_bytes(random_bytes()).into_uuid();
         Self(format!("sess_{}", random.simple()).into())
+    }
+}
+
+impl ApprovalId {
+    /// A new id.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(uuid_text().into())
     }
 }
 

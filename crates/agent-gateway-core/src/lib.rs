@@ -13,6 +13,7 @@
 
 // The domain, in reading order.
 pub mod agent;
+pub mod approval;
 pub mod definitions;
 pub mod diagnostic;
 pub mod execution;

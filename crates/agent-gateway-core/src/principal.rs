@@ -162,6 +162,21 @@ impl Scopes {
             || self.0.iter().any(|held| held.strip_prefix("agents:invoke:") == Some(agent))
     }
 
+    /// Whether calls of `agent` that wait for a person may be decided on: by `approvals:decide`, by
+    /// `approvals:decide:<agent>` or by `admin`.
+    #[must_use]
+    pub fn grants_decide(&self, agent: &str) -> bool {
+        self.grants("approvals:decide")
+            || self.grants("admin")
+            || self.0.iter().any(|held| held.strip_prefix("approvals:decide:") == Some(agent))
+    }
+
+    /// Whether calls of some agent may be decided on.
+    #[must_use]
+    pub fn grants_decide_any(&self) -> bool {
+        self.grants_decide("") || self.0.iter().any(|held| held.starts_with("approvals:decide:"))
+    }
+
     /// The scopes as they were given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

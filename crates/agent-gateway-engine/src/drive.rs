@@ -3,29 +3,47 @@ use std::sync::atomic::Ordering;
 
 use agent_gateway_core::{
     Error,
+    approval::AskedCall,
     execution::{LogEvent, ModelTurn, Outcome, StopReason, Usage},
+    id::ExecutionId,
     message::Message,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Ports, Run, Setting,
+    call::{Turned, Waiting, call_all, millis},
     guard::{Budget, Phase, Progress},
     history::joined,
     past::{Next, after, restore},
     prompt::{supplied, user_message},
-    tools::{call_all, millis},
     turn::{Offer, ask},
 };
 
-/// A run that has stopped.
+/// A run that is driven no further.
 #[derive(Debug)]
-pub struct Ended {
-    /// How.
+pub enum Ended {
+    /// It has ended.
+    Finished {
+        /// How.
+        outcome: Outcome,
+        /// The model's last turn, whole or cut off, which the log does not hold yet: it belongs into the same write as the
+        /// end of the run.
+        unrecorded: Option<LogEvent>,
+    },
+    /// It rests.
+    Suspended(Suspension),
+}
+
+/// What a run rests for.
+#[derive(Debug)]
+pub struct Suspension {
+    /// The calls that wait for a person.
+    pub calls: Vec<AskedCall>,
+    /// The runs that it delegated to and that rest.
+    pub delegated: Vec<ExecutionId>,
+    /// How far it came; its stop reason is `Suspended`.
     pub outcome: Outcome,
-    /// The model's last turn, whole or cut off, which the log does not hold yet: it belongs into the same write as the end of
-    /// the run.
-    pub unrecorded: Option<LogEvent>,
 }
 
 /// Why the loop was left.
@@ -36,6 +54,8 @@ enum Stop {
     Recorded(ModelTurn, StopReason),
     /// It gave an answer that misses its schema, twice.
     Unfit(ModelTurn, Vec<String>),
+    /// Calls of its last turn wait for this.
+    Rests(Vec<Waiting>),
     /// A limit was reached, time was up, or somebody asked to stop.
     At(StopReason),
     /// The model or the store failed.
@@ -45,19 +65,21 @@ enum Stop {
 /// Runs an agent until it answers, a limit stops it, its time is up, or `cancel` fires. Model and tool calls under way are dropped.
 pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> Ended {
     let started = tokio::time::Instant::now();
-    let mut progress = Progress::new(opening(run, ports));
+    let mut progress = Progress::new(opening(run, ports), started + run.limits.timeout);
     let stop = tokio::select! {
         biased;
         () = cancel.cancelled() => Stop::At(StopReason::Cancelled),
-        () = tokio::time::sleep(run.limits.timeout) => Stop::At(StopReason::Timeout),
+        () = tokio::time::sleep_until(progress.deadline) => Stop::At(StopReason::Timeout),
         stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Failed),
     };
     let Progress { mut usage, last_text, begun, phase, draft, .. } = progress;
     usage.tool_calls = begun.load(Ordering::Relaxed);
     usage.duration_ms = millis(started);
     let mut ended = conclude(run, stop, usage, last_text, &phase);
-    if ended.unrecorded.is_none() && !draft.is_empty() {
-        ended.unrecorded = Some(LogEvent::CutOff { text: draft.into() });
+    if let Ended::Finished { unrecorded: unrecorded @ None, .. } = &mut ended
+        && !draft.is_empty()
+    {
+        *unrecorded = Some(LogEvent::CutOff { text: draft.into() });
     }
     ended
 }
@@ -98,10 +120,10 @@ async fn advance(run: &Run, ports: Ports<'_>, progress: &mut Progress) -> Result
                 }
                 next
             }
-            Next::Call(calls) => {
-                call_all(run, ports, progress, calls).await?;
-                Next::Ask
-            }
+            Next::Call(calls) => match call_all(run, ports, progress, calls).await? {
+                Turned::Answered => Next::Ask,
+                Turned::Waits(waiting) => return Ok(Stop::Rests(waiting)),
+            },
             Next::Judge(turn, reason) if recorded => return repair(run, ports, progress, turn, reason).await,
             Next::Judge(turn, reason) => return judge(run, ports, progress, turn, reason).await,
         };
@@ -152,13 +174,26 @@ fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phas
             outcome.validation_errors = Some(errors);
             (outcome, Some(turn))
         }
+        Stop::Rests(waiting) => return Ended::Suspended(suspension(waiting, usage, last_text)),
         Stop::At(reason) => (explained(Outcome::new(reason, last_text, usage), run, phase), None),
         Stop::Failed(error) => {
             tracing::warn!(error = ?error, "execution failed");
             (Outcome::new(StopReason::Error, last_text, usage).error(error.message()), None)
         }
     };
-    Ended { outcome, unrecorded: turn.map(LogEvent::ModelTurn) }
+    Ended::Finished { outcome, unrecorded: turn.map(LogEvent::ModelTurn) }
+}
+
+fn suspension(waiting: Vec<Waiting>, usage: Usage, last_text: String) -> Suspension {
+    let outcome = Outcome::new(StopReason::Suspended, last_text, usage);
+    let mut suspension = Suspension { calls: Vec::new(), delegated: Vec::new(), outcome };
+    for what in waiting {
+        match what {
+            Waiting::Person(call) => suspension.calls.push(call),
+            Waiting::Run(execution) => suspension.delegated.push(execution),
+        }
+    }
+    suspension
 }
 
 fn answered(run: &Run, turn: &ModelTurn, reason: StopReason, usage: Usage) -> Outcome {

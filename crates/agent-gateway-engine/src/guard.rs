@@ -4,6 +4,8 @@ use std::{
     sync::{Arc, atomic::AtomicU32},
 };
 
+use tokio::time::Instant;
+
 use agent_gateway_core::{
     execution::{Limits, ModelTurn, Usage},
     id::ModelName,
@@ -27,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) iterations: u32,
     /// Tool calls so far, the refused ones included.
     pub(crate) calls: u32,
+    /// When the run's time is up.
+    pub(crate) deadline: Instant,
     /// Tool calls that reached their tool. Counted when they begin, so that one that is cut off counts too.
     pub(crate) begun: Arc<AtomicU32>,
 }
@@ -62,7 +66,7 @@ pub(crate) enum Budget {
 }
 
 impl Progress {
-    pub(crate) fn new(messages: Vec<Message>) -> Self {
+    pub(crate) fn new(messages: Vec<Message>, deadline: Instant) -> Self {
         Self {
             messages,
             phase: Phase::Start,
@@ -71,6 +75,7 @@ impl Progress {
             last_text: String::new(),
             iterations: 0,
             calls: 0,
+            deadline,
             begun: Arc::default(),
         }
     }
@@ -82,6 +87,11 @@ impl Progress {
         if !turn.text.is_empty() {
             turn.text.as_ref().clone_into(&mut self.last_text);
         }
+    }
+
+    /// Counts a turn of the model that a step of a workflow asked for.
+    pub(crate) fn add_step(&mut self, turn: &ModelTurn) {
+        self.usage.add_call(&turn.model, &turn.tokens, turn.cost_usd);
     }
 
     /// Counts calls, the refused ones included.

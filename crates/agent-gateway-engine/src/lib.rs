@@ -4,6 +4,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod agent;
+mod call;
+mod delegate;
 mod drive;
 mod guard;
 mod history;
@@ -15,7 +17,8 @@ mod tools;
 mod turn;
 
 pub use agent::{AgentPlan, ModelPlan};
-pub use drive::{Ended, drive};
+pub use delegate::{Child, ChildEnd, DELEGATE, Delegator, NoDelegation, delegation_spec};
+pub use drive::{Ended, Suspension, drive};
 pub use history::window;
 pub use past::{CutOff, Past};
 pub use prompt::PromptLayers;

@@ -1,7 +1,9 @@
 //! What earlier attempts of a run got done, and how a new attempt goes on from there.
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use agent_gateway_core::{
+    JsonMap,
+    approval::{ApprovalStatus, AskedCall, Decision, Verdict},
     execution::{LogEntry, LogEvent, ModelTurn, StopReason, ToolOutcome, ToolTurn},
     message::{Message, ToolCall},
 };
@@ -10,6 +12,56 @@ use crate::{
     Run,
     guard::{Budget, Progress},
 };
+
+/// What was decided about calls that waited for a person, by the call's id within its turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settlements(HashMap<Arc<str>, Settled>);
+
+#[derive(Clone, Debug)]
+struct Settled {
+    arguments: JsonMap,
+    status: ApprovalStatus,
+    reason: Option<Arc<str>>,
+}
+
+/// Whether a person was asked about a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// Not yet.
+    Not,
+    /// It is settled like this: with the arguments that were asked about or that the person put in their place, and the
+    /// reason.
+    Settled(ApprovalStatus, &'a JsonMap, Option<&'a str>),
+}
+
+impl Settlements {
+    /// What is settled of a call.
+    pub(crate) fn of(&self, call_id: &str) -> Asked<'_> {
+        match self.0.get(call_id) {
+            Some(Settled { arguments, status, reason }) if *status != ApprovalStatus::Pending => {
+                Asked::Settled(*status, arguments, reason.as_deref())
+            }
+            _ => Asked::Not,
+        }
+    }
+
+    fn asked(&mut self, call: &AskedCall) {
+        let settled =
+            Settled { arguments: call.arguments.clone(), status: ApprovalStatus::Pending, reason: None };
+        self.0.insert(call.call_id.clone(), settled);
+    }
+
+    fn settle(&mut self, call_id: &str, to: ApprovalStatus, decision: Option<&Decision>) {
+        let Some(call) = self.0.get_mut(call_id) else { return };
+        call.status = to;
+        if let Some(decision) = decision {
+            call.reason.clone_from(&decision.reason);
+            if let Verdict::Edit { arguments } = &decision.verdict {
+                call.arguments.clone_from(arguments);
+            }
+        }
+    }
+}
 
 /// The turns and tool results of earlier attempts, in order. Empty for a first attempt.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +95,9 @@ impl Past {
                     }
                     past.push(LogEvent::ToolTurn(turn));
                 }
-                LogEvent::ModelTurn(turn) => past.push(LogEvent::ModelTurn(turn)),
+                event @ (LogEvent::ModelTurn(_)
+                | LogEvent::ApprovalRequested { .. }
+                | LogEvent::ApprovalSettled { .. }) => past.push(event),
                 _ => {}
             }
         }
@@ -70,12 +124,18 @@ pub(crate) enum Next {
 pub(crate) struct Calls {
     calls: Vec<ToolCall>,
     results: Vec<Option<ToolTurn>>,
+    settlements: Settlements,
 }
 
 impl Calls {
     pub(crate) fn new(calls: Vec<ToolCall>) -> Self {
         let results = vec![None; calls.len()];
-        Self { calls, results }
+        Self { calls, results, settlements: Settlements::default() }
+    }
+
+    /// What was decided about calls of this turn.
+    pub(crate) fn settlements(&self) -> Arc<Settlements> {
+        Arc::new(self.settlements.clone())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -114,6 +174,8 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
     let mut next = Next::Ask;
     for event in &run.past.0 {
         match event {
+            // A step's turn is of its workflow's call, not of the agent.
+            LogEvent::ModelTurn(turn) if turn.within.is_some() => progress.add_step(turn),
             LogEvent::ModelTurn(turn) => {
                 if let Next::Call(calls) = std::mem::replace(&mut next, Next::Ask) {
                     progress.add_calls(calls.len());
@@ -128,6 +190,16 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
                 }
                 if let Next::Call(calls) = &mut next {
                     calls.restore(turn);
+                }
+            }
+            LogEvent::ApprovalRequested { call, .. } => {
+                if let Next::Call(calls) = &mut next {
+                    calls.settlements.asked(call);
+                }
+            }
+            LogEvent::ApprovalSettled { call_id, status, decision, .. } => {
+                if let Next::Call(calls) = &mut next {
+                    calls.settlements.settle(call_id, *status, decision.as_ref());
                 }
             }
             _ => {}

@@ -11,7 +11,7 @@ use agent_gateway_core::{
 };
 use async_trait::async_trait;
 
-use crate::{AgentPlan, OutputSchema, Past};
+use crate::{AgentPlan, Delegator, ModelPlan, OutputSchema, Past};
 
 /// One run, with every default applied.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Run {
     pub message: Arc<str>,
     /// What its tools are told; the structured input is `context.metadata`.
     pub context: ToolContext,
+    /// The models that it asks.
+    pub model: ModelPlan,
     /// What it may use.
     pub limits: Limits,
     /// What its answer must fit.
@@ -48,6 +50,8 @@ pub enum Setting {
 pub struct Ports<'a> {
     /// Answers.
     pub model: &'a dyn LanguageModel,
+    /// Runs what it hands to other agents.
+    pub delegator: &'a dyn Delegator,
     /// Remembers.
     pub recorder: &'a dyn Recorder,
     /// Tells the time.

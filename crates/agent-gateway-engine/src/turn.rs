@@ -13,8 +13,8 @@ use futures::StreamExt;
 
 use crate::{
     ModelPlan, Ports, Run,
+    call::millis,
     guard::{Phase, Progress},
-    tools::millis,
 };
 
 /// What a model turn may do.
@@ -40,7 +40,7 @@ pub(crate) async fn ask(
     progress: &mut Progress,
     offer: Offer,
 ) -> Result<ModelTurn> {
-    let plan = &run.agent.model;
+    let plan = &run.model;
     let tools = match offer {
         Offer::Tools => run.agent.tools.specs().clone(),
         Offer::AnswerOnly => Arc::from([]),
@@ -71,7 +71,7 @@ pub(crate) async fn ask(
     let price = ports.model.capability(&model).price.or_else(|| ports.model.capability(name).price);
     let cost_usd = price.map(|price| price.cost(&usage));
     let duration_ms = millis(started);
-    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms };
+    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms, within: None };
     progress.add_turn(&turn);
     Ok(turn)
 }

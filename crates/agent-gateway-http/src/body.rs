@@ -32,6 +32,23 @@ impl FromRequest<Handles> for JsonObject {
     }
 }
 
+/// The JSON object that a request may carry; empty where it carries none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptionalJsonObject(pub JsonMap);
+
+impl FromRequest<Handles> for OptionalJsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, handles: &Handles) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, handles.limits()).await?;
+        if bytes.is_empty() {
+            return Ok(Self(JsonMap::new()));
+        }
+        object(media_kind(&parts.headers)?, &bytes).map(Self)
+    }
+}
+
 /// What a request says of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MediaKind {

@@ -1,11 +1,12 @@
 //! What handlers may reach.
-use agent_gateway_runtime::{Catalogue, Executions, Gateway, Sessions};
+use agent_gateway_runtime::{Approvals, Catalogue, Executions, Gateway, Sessions};
 use axum::extract::FromRef;
 
 /// The state of every router: handlers extract the handle that they need, and never the whole gateway.
 #[derive(Clone, Debug)]
 pub struct Handles {
     executions: Executions,
+    approvals: Approvals,
     catalogue: Catalogue,
     sessions: Sessions,
     limits: BodyLimits,
@@ -24,6 +25,7 @@ impl Handles {
     pub(crate) fn new(gateway: &Gateway, limits: BodyLimits) -> Self {
         Self {
             executions: gateway.executions(),
+            approvals: gateway.approvals(),
             catalogue: gateway.catalogue(),
             sessions: gateway.sessions(),
             limits,
@@ -38,6 +40,12 @@ impl Handles {
 impl FromRef<Handles> for Executions {
     fn from_ref(handles: &Handles) -> Self {
         handles.executions.clone()
+    }
+}
+
+impl FromRef<Handles> for Approvals {
+    fn from_ref(handles: &Handles) -> Self {
+        handles.approvals.clone()
     }
 }
 

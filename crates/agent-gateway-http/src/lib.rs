@@ -37,7 +37,7 @@ mod local;
 mod serve;
 
 pub use access::{Access, Listing, RouteInfo};
-pub use body::{JsonObject, MAX_JSON_DEPTH};
+pub use body::{JsonObject, MAX_JSON_DEPTH, OptionalJsonObject};
 pub use error::{ApiError, ErrorBody, ErrorMember, FieldErrorBody};
 pub use fields::{Fields, Problem, Problems};
 pub use guard::Caller;

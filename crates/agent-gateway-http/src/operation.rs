@@ -20,6 +20,8 @@ pub enum Tag {
     Conversations,
     /// Runs and how they ended.
     Executions,
+    /// Tool calls that wait for a person.
+    Approvals,
     /// Runs by the clock.
     Schedules,
     /// Tools.
@@ -45,6 +47,7 @@ impl Tag {
             Self::Sessions => "Sessions",
             Self::Conversations => "Conversations",
             Self::Executions => "Executions",
+            Self::Approvals => "Approvals",
             Self::Schedules => "Schedules",
             Self::Tools => "Tools",
             Self::Skills => "Skills",

@@ -6,14 +6,14 @@ use agent_gateway_core::{
     execution::{
         Departure, Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, Target, Thread,
     },
-    id::ExecutionId,
+    id::{ExecutionId, IdempotencyKey},
     ports::model::Delivery,
     principal::Principal,
 };
 use agent_gateway_engine::{AgentPlan, FieldError, OutputSchema};
 use serde_json::json;
 
-use crate::{Ports, Refusal, Snapshot, idempotency, run::is_empty};
+use crate::{Ports, Refusal, Snapshot, children::KEY_PREFIX, idempotency, run::is_empty};
 
 /// The most characters of a message.
 pub const MAX_MESSAGE_CHARS: usize = 102_400;
@@ -62,6 +62,7 @@ pub(crate) fn admit(
         return Err(Refusal::AgentDisabled(agent_id.clone()));
     }
     check_message(&request.message)?;
+    check_key(&request)?;
     check_options(&request)?;
     check_input(plan, &request)?;
     if plan.definition.scope == AgentScope::Personal {
@@ -137,6 +138,20 @@ fn check_message(message: &str) -> Result<(), Refusal> {
         );
     }
     Ok(())
+}
+
+/// Runs that others delegate to are found by their keys, so that no caller may take one of those.
+fn check_key(request: &ExecutionRequest) -> Result<(), Refusal> {
+    let is_theirs = |key: &IdempotencyKey| key.as_str().starts_with(KEY_PREFIX);
+    let is_delegation = matches!(request.origin, Origin::Delegation(_));
+    if is_delegation || !request.idempotency_key.as_ref().is_some_and(is_theirs) {
+        return Ok(());
+    }
+    Err(Refusal::FieldInvalid(FieldError {
+        loc: vec![json!("header"), json!("idempotency-key")],
+        msg: format!("Keys that begin with '{KEY_PREFIX}' belong to the gateway; send another one"),
+        kind: "value_error".to_owned(),
+    }))
 }
 
 fn check_options(request: &ExecutionRequest) -> Result<(), Refusal> {

@@ -3,13 +3,17 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     Result,
-    execution::{Advanced, Cursor, Departure, Execution, ExecutionStatus, Fence, Outcome, Transition},
+    execution::{
+        Advanced, Cursor, Departure, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, Outcome,
+        Transition,
+    },
     ports::model::Delivery,
 };
 use agent_gateway_engine::{AgentPlan, Past};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    approvals,
     gateway::Shared,
     scene::Scene,
     unrun::{failed, log},
@@ -28,6 +32,8 @@ pub(crate) struct Attempt {
     pub(crate) past: Past,
     /// Where the log of earlier attempts ends.
     pub(crate) last: Cursor,
+    /// What was decided since then about calls that waited for a person; the past knows it, the log does not yet.
+    pub(crate) settled: Vec<LogEvent>,
     /// Fires once the execution is stored. Until then nothing is recorded, and nothing with an effect happens.
     pub(crate) stored: CancellationToken,
 }
@@ -49,7 +55,15 @@ impl Attempt {
         scene: Scene,
         stored: CancellationToken,
     ) -> Self {
-        Self { plan, execution, scene, past: Past::default(), last: Cursor::START, stored }
+        Self {
+            plan,
+            execution,
+            scene,
+            past: Past::default(),
+            last: Cursor::START,
+            settled: Vec::new(),
+            stored,
+        }
     }
 
     /// Whether something happened before this attempt.
@@ -102,11 +116,17 @@ pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdi
     let Some(plan) = shared.snapshot.load().plan(execution.agent_id.as_str()).cloned() else {
         return end("the agent of this execution is no longer served");
     };
-    if execution.fence.0 > u64::from(shared.limits.max_retries) + 1 {
+    let mut entries = log(&shared.ports, &execution).await?;
+    let last = entries.last().map_or(Cursor::START, |entry| entry.sequence);
+    // An attempt that ended with a rest was not interrupted.
+    let rests =
+        entries.iter().filter(|entry| matches!(entry.event, LogEvent::Suspended { .. })).count() as u64;
+    if execution.fence.0 > u64::from(shared.limits.max_retries) + 1 + rests {
         return end("the execution was interrupted too often and is given up");
     }
-    let entries = log(&shared.ports, &execution).await?;
-    let last = entries.last().map_or(Cursor::START, |entry| entry.sequence);
+    let settled = approvals::settled(&shared.ports, &execution.id, &entries).await?;
+    let at = shared.ports.clock.now();
+    entries.extend(settled.iter().cloned().map(|event| LogEntry { sequence: last, at, event }));
     let past = match Past::read(entries) {
         Ok(past) => past,
         Err(cut_off) => {
@@ -121,7 +141,7 @@ pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdi
         Some(scene) => {
             let stored = CancellationToken::new();
             stored.cancel();
-            Ok(Verdict::Run(Box::new(Attempt { plan, execution, scene, past, last, stored })))
+            Ok(Verdict::Run(Box::new(Attempt { plan, execution, scene, past, last, settled, stored })))
         }
         None => end("the session of this execution was deleted"),
     }

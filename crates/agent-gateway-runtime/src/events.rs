@@ -3,7 +3,10 @@ use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, Result,
-    execution::{Cursor, Event, ExecutionEvent, LogEntry, LogEvent, Outcome, Place, Reading},
+    execution::{
+        Cursor, Event, ExecutionEvent, ExecutionStatus, LogEntry, LogEvent, Outcome, Place, Reading,
+        StopReason,
+    },
     id::ExecutionId,
     principal::Principal,
 };
@@ -32,6 +35,16 @@ pub struct Events {
     source: Source,
     pause: Duration,
     bond: Bond,
+    until: Until,
+}
+
+/// How long a reader reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// To the end of the run.
+    Finished,
+    /// To its end, or until it rests: whoever waits for an answer is not kept waiting for a person.
+    Suspended,
 }
 
 /// What a reader has to tell next.
@@ -87,7 +100,8 @@ impl Drop for Tie {
 impl Events {
     /// Everything from the beginning on.
     pub(crate) fn whole(shared: &Arc<Shared>, alive: &Arc<Alive>, id: ExecutionId, bond: Bond) -> Self {
-        Self::new(shared, alive, id, Stage::Beginning, Place::START, bond)
+        let until = Until::Suspended;
+        Self { until, ..Self::new(shared, alive, id, Stage::Beginning, Place::START, bond) }
     }
 
     /// Everything that this process does for a run that it has just begun.
@@ -98,8 +112,13 @@ impl Events {
         live: Arc<Live>,
         bond: Bond,
     ) -> Self {
-        let source = Source::Live(live, 0);
-        Self { source, ..Self::new(shared, alive, id, Stage::Beginning, Place::START, bond) }
+        let (source, until) = (Source::Live(live, 0), Until::Suspended);
+        Self { source, until, ..Self::new(shared, alive, id, Stage::Beginning, Place::START, bond) }
+    }
+
+    /// Everything from the beginning on, also what comes after a rest.
+    pub(crate) fn watch(shared: &Arc<Shared>, alive: &Arc<Alive>, id: ExecutionId) -> Self {
+        Self::new(shared, alive, id, Stage::Beginning, Place::START, Bond::Free)
     }
 
     /// What comes behind `place`.
@@ -121,13 +140,20 @@ impl Events {
             _ => Source::Store,
         };
         let reading = Reading::from(place);
-        Self { shared, _alive: alive, id, reading, stage, source, pause: SHORTEST_PAUSE, bond }
+        let (pause, until) = (SHORTEST_PAUSE, Until::Finished);
+        Self { shared, _alive: alive, id, reading, stage, source, pause, bond, until }
     }
 
     /// The run.
     #[must_use]
     pub fn execution_id(&self) -> &ExecutionId {
         &self.id
+    }
+
+    /// Whether everything was told: the run has ended, or it rests and its reader does not wait for a person.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
     }
 
     /// The next events, at least one; `None` when the run has ended and everything was told, and when the gateway stops
@@ -153,24 +179,44 @@ impl Events {
                 Source::Store => self.read_store(&mut events).await?,
             }
         }
-        if matches!(events.last(), Some(Event { event: ExecutionEvent::Finished(_), .. })) {
+        let is_over = match events.last().map(|event| &event.event) {
+            Some(ExecutionEvent::Finished(_)) => true,
+            Some(ExecutionEvent::Suspended { .. }) => self.until == Until::Suspended && self.rests().await?,
+            _ => false,
+        };
+        if is_over {
             self.stage = Stage::Over;
             self.bond = Bond::Free;
         }
         Ok(Some(events))
     }
 
-    /// Waits for the end of the run.
+    /// Waits for the end of the run, or until it rests; the stop reason says which.
     pub async fn outcome(mut self) -> Result<Arc<Outcome>> {
-        while let Some(events) = self.next().await? {
-            for event in events {
-                if let ExecutionEvent::Finished(outcome) = event.event {
-                    return Ok(outcome);
+        let mut said = String::new();
+        while let Some(mut events) = self.next().await? {
+            for event in &events {
+                if let ExecutionEvent::Text(text) = &event.event {
+                    said.push_str(text);
                 }
+            }
+            match events.pop().map(|event| event.event) {
+                Some(ExecutionEvent::Finished(outcome)) => return Ok(outcome),
+                Some(ExecutionEvent::Suspended { usage }) if self.stage == Stage::Over => {
+                    return Ok(Arc::new(Outcome::new(StopReason::Suspended, said, usage)));
+                }
+                _ => {}
             }
         }
         Err(Error::unavailable("the gateway stops before the execution has ended")
             .with("execution", &self.id))
+    }
+
+    /// Whether the run rests at this moment.
+    async fn rests(&self) -> Result<bool> {
+        let everything = Principal::system().visibility();
+        let found = self.shared.ports.persistence.executions().get(&self.id, &everything).await?;
+        Ok(found.is_some_and(|execution| execution.status == ExecutionStatus::Suspended))
     }
 
     async fn read_store(&mut self, events: &mut Vec<Event>) -> Result<()> {

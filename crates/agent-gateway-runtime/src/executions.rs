@@ -5,7 +5,7 @@ use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
     execution::{
         Advanced, Cursor, Departure, EventId, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus,
-        Outcome, Reading, StopReason, Usage,
+        Origin, Outcome, Reading, StopReason, Usage,
     },
     id::{AgentId, ConversationId, ExecutionId},
     page::{MAX_PAGE, Page, PageRequest},
@@ -115,7 +115,9 @@ impl Executions {
     pub async fn submit(&self, request: ExecutionRequest) -> Result<Submitted, Refusal> {
         // Held while this is under way, so that a shutdown waits for it.
         let _under_way = self.shared.tasks.token();
-        if self.shared.tasks.stopping().is_cancelled() {
+        // What a run under way delegates to belongs to that run, which is let come to its end.
+        let is_own = matches!(request.origin, Origin::Delegation(_));
+        if self.shared.tasks.stopping().is_cancelled() && !is_own {
             return Err(Refusal::ShuttingDown);
         }
         let admitted = admit(request, &self.shared.snapshot.load(), &self.shared.ports)?;
@@ -201,15 +203,19 @@ impl Executions {
             }
             Scene::Alone => None,
         };
-        let seat = self.shared.running.wait(&execution.id).ok_or(Refusal::Busy)?;
+        let is_delegated = execution.parent_execution_id.is_some();
+        // What is delegated runs in its parent's place: parents that wait for places would wait for each other.
+        let running = &self.shared.running;
+        let seat = if is_delegated { running.work(&execution.id) } else { running.wait(&execution.id) };
+        let seat = seat.ok_or(Refusal::Busy)?;
         seat.live().begin(Cursor::START);
         let session_id = execution.session_id.clone();
         let live = seat.live().clone();
         let bond = match execution.options.departure {
-            Departure::Cancels => {
+            Departure::Detaches if !is_delegated => Bond::Free,
+            Departure::Cancels | Departure::Detaches => {
                 Bond::Owner(Tie::new(seat.cancel().clone(), self.shared.tasks.stopping().clone()))
             }
-            Departure::Detaches => Bond::Free,
         };
         // Whoever leaves before the execution is stored has asked for nothing.
         let left = CancellationToken::new();
@@ -258,7 +264,7 @@ impl Executions {
     ) -> Result<Option<Watched>, Refusal> {
         let Some(execution) = self.get(id, who).await? else { return Ok(None) };
         let events = match seen {
-            None => Events::whole(&self.shared, &self.alive, id.clone(), Bond::Free),
+            None => Events::watch(&self.shared, &self.alive, id.clone()),
             Some(seen) if seen.execution != *id => return Err(Refusal::EventIdForeign),
             Some(EventId { place, .. }) => {
                 let before = Cursor(place.after.0.saturating_sub(1));

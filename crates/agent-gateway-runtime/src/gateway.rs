@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
-    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    Approvals, Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
     farewell::{self, Farewell},
     handover::{self, Handover},
     presence,
     recovery::{self, Recovery},
+    resumption::{self, Resumption},
     running::Running,
     tasks::{Drained, TaskSet},
     turns::Turns,
@@ -30,6 +31,13 @@ pub struct Gateway {
 /// Held by the gateway and by every handle. When the last one goes, the tasks beside them stop.
 #[derive(Debug)]
 pub(crate) struct Alive(CancellationToken);
+
+impl Alive {
+    /// For what the gateway does itself, which keeps nothing alive.
+    pub(crate) fn detached() -> Arc<Self> {
+        Arc::new(Self(CancellationToken::new()))
+    }
+}
 
 impl Drop for Alive {
     fn drop(&mut self) {
@@ -89,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) running: Running,
     pub(crate) turns: Turns,
     pub(crate) recovery: Recovery,
+    pub(crate) resumption: Resumption,
     pub(crate) tasks: TaskSet,
     /// What must not stop before everything else has.
     pub(crate) heart: TaskSet,
@@ -124,6 +133,7 @@ impl Gateway {
             running: Running::new(limits.max_running),
             turns: Turns::default(),
             recovery: Recovery::new(limits.workers),
+            resumption: Resumption::default(),
             tasks: TaskSet::default(),
             heart: TaskSet::default(),
             reloading: Mutex::new(()),
@@ -139,6 +149,7 @@ impl Gateway {
         }
         shared.heart.keep(info_span!("cancellations"), on(&shared, worker::listen_for_cancellations));
         shared.tasks.keep(info_span!("recovery"), on(&shared, recovery::watch));
+        shared.tasks.keep(info_span!("resumption"), on(&shared, resumption::watch));
         shared.heart.keep(info_span!("heart"), on(&shared, presence::beat));
         let alive = Arc::new(Alive(shared.tasks.stopping().clone()));
         Self { shared, alive, authenticator }
@@ -154,6 +165,12 @@ impl Gateway {
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions { shared: self.shared.clone(), alive: self.alive.clone() }
+    }
+
+    /// Reads and decides on tool calls that wait for a person.
+    #[must_use]
+    pub fn approvals(&self) -> Approvals {
+        Approvals { shared: self.shared.clone(), _alive: self.alive.clone() }
     }
 
     /// Reads agents, skills, tools and health.

@@ -2,7 +2,8 @@
 use agent_gateway_core::{
     Result, Timestamp,
     execution::{
-        Execution, ExecutionRequest, Fingerprint, IDEMPOTENCY_WINDOW, Idempotency, Mode, Target, Thread,
+        Execution, ExecutionRequest, Fingerprint, IDEMPOTENCY_WINDOW, Idempotency, Mode, Origin, Target,
+        Thread,
     },
     id::UserId,
 };
@@ -13,6 +14,11 @@ use crate::{Ports, Refusal};
 /// What a request is recognised by.
 pub(crate) fn of(request: &ExecutionRequest) -> Option<Idempotency> {
     let key = request.idempotency_key.clone()?;
+    // What is left of the parent's limits differs from attempt to attempt.
+    let options = match &request.origin {
+        Origin::Delegation(_) => serde_json::Value::Null,
+        _ => json!(request.options),
+    };
     let agent = match &request.target {
         Target::Agent(agent) => agent.as_str(),
         _ => "",
@@ -31,7 +37,7 @@ pub(crate) fn of(request: &ExecutionRequest) -> Option<Idempotency> {
         "agent": agent,
         "message": request.message,
         "input": request.input,
-        "options": request.options,
+        "options": options,
         "mode": mode,
         "thread": thread,
     }));
@@ -46,7 +52,8 @@ pub(crate) async fn earlier(
 ) -> Result<Option<Execution>, Refusal> {
     let executions = ports.persistence.executions();
     let Some(found) = executions.find_by_key(&wanted.key, owner).await? else { return Ok(None) };
-    if found.created_at < expiry(ports.clock.now()) {
+    // A parent may rest for longer than callers' keys are kept.
+    if found.parent_execution_id.is_none() && found.created_at < expiry(ports.clock.now()) {
         executions.forget_keys(expiry(ports.clock.now())).await?;
         return Ok(None);
     }

@@ -11,6 +11,7 @@ mod recipe;
 mod snapshot;
 
 // What protocols hold.
+mod approvals;
 mod auth;
 mod catalogue;
 mod events;
@@ -22,6 +23,7 @@ mod sessions;
 mod admit;
 mod attempt;
 mod begin;
+mod children;
 mod idempotency;
 mod live;
 mod recorder;
@@ -39,11 +41,13 @@ mod outage;
 mod presence;
 mod recovery;
 mod requeue;
+mod resumption;
 mod tasks;
 mod worker;
 
 pub use admit::MAX_MESSAGE_CHARS;
 pub use agent_gateway_engine::{FieldError, Schema};
+pub use approvals::{Approvals, DECIDE};
 pub use auth::{AuthFailure, Authenticator};
 pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};
 pub use events::Events;

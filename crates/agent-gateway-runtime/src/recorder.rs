@@ -10,8 +10,12 @@ use std::{
 
 use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
+    approval::{Approval, AskedCall},
     clock::Clock,
-    execution::{Advanced, Cursor, DraftPiece, Fence, LogEntry, LogEvent, Outcome, Transition},
+    execution::{
+        Advanced, Cursor, DraftPiece, ExecutionStatus, Fence, LogEntry, LogEvent, Outcome, RunOptions,
+        Transition,
+    },
     id::ExecutionId,
     message::Message,
     ports::persistence::PersistenceBackend,
@@ -94,6 +98,19 @@ pub(crate) struct End {
     pub(crate) said: Vec<Message>,
 }
 
+/// The rest of a run, as it is stored.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// The calls that wait for a person.
+    pub(crate) approvals: Vec<Approval>,
+    /// The settings of the run from now on.
+    pub(crate) options: RunOptions,
+    /// The runs that it waits for.
+    pub(crate) delegated: Vec<ExecutionId>,
+    /// How far it came.
+    pub(crate) outcome: Outcome,
+}
+
 impl StoreRecorder {
     /// Continues the log behind `last` under `fence`.
     pub(crate) fn new(
@@ -160,6 +177,36 @@ impl StoreRecorder {
                 Ok(outcome)
             }
             (Advanced::Applied, _) => Ok(outcome),
+            (Advanced::Refused { .. }, _) => self.stored().await,
+        }
+    }
+
+    /// Stores that the run rests, with the calls that wait for a person. The answer is what is stored: another's end, when that
+    /// came first.
+    pub(crate) async fn suspend(&self, rest: Rest) -> Result<Arc<Outcome>> {
+        self.stored.cancelled().await;
+        let mut tail = self.tail.lock().await;
+        let at = self.clock.now();
+        let Rest { approvals, options, delegated, outcome } = rest;
+        for Approval { id, call_id, tool, arguments, question, expires_at, .. } in &approvals {
+            let (call_id, tool) = (call_id.clone(), tool.clone());
+            let call = AskedCall { call_id, tool, arguments: arguments.clone(), question: question.clone() };
+            let (approval_id, expires_at) = (id.clone(), *expires_at);
+            tail.push(LogEvent::ApprovalRequested { approval_id, call, expires_at }, at);
+        }
+        tail.push(LogEvent::Suspended { delegated, usage: outcome.usage.clone() }, at);
+        let entries = std::mem::take(&mut tail.unconfirmed);
+        let change = Transition::Suspend { approvals, options, entries };
+        match (self.store(&change).await?, change) {
+            (Advanced::Applied, Transition::Suspend { entries, .. }) => {
+                self.live.publish(entries);
+                Ok(Arc::new(outcome))
+            }
+            (Advanced::Applied, _) => Ok(Arc::new(outcome)),
+            // A try whose answer was lost may have been ours.
+            (Advanced::Refused { status: ExecutionStatus::Suspended, fence }, _) if fence == self.fence => {
+                Ok(Arc::new(outcome))
+            }
             (Advanced::Refused { .. }, _) => self.stored().await,
         }
     }

@@ -3,7 +3,8 @@ use std::fmt;
 
 use agent_gateway_core::{
     Error,
-    id::{AgentId, ConversationId},
+    approval::ApprovalStatus,
+    id::{AgentId, ApprovalId, ConversationId},
 };
 use agent_gateway_engine::FieldError;
 
@@ -31,6 +32,10 @@ pub enum Refusal {
     SessionAgentMismatch(ConversationId),
     /// Another turn of the session, which another process runs, does not come to its end.
     SessionBusy(ConversationId),
+    /// There is no such approval that the caller may see.
+    ApprovalNotFound(String),
+    /// It was decided on before, or its time is up.
+    ApprovalSettled(ApprovalId, ApprovalStatus),
     /// The idempotency key came with another request before.
     IdempotencyKeyReused,
     /// The events of this run have not come that far.
@@ -72,6 +77,10 @@ impl fmt::Display for Refusal {
             Self::SessionAgentMismatch(id) => write!(f, "Session '{id}' belongs to another agent"),
             Self::SessionBusy(id) => {
                 write!(f, "another turn of session '{id}' is still under way; try again later")
+            }
+            Self::ApprovalNotFound(id) => write!(f, "Approval '{id}' not found"),
+            Self::ApprovalSettled(id, status) => {
+                write!(f, "Approval '{id}' cannot be decided on any more: it is {}", status.as_str())
             }
             Self::IdempotencyKeyReused => f.write_str(
                 "this idempotency key came with another request within the last 24 hours; send a new key",

@@ -2,26 +2,31 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    Error, Result,
-    execution::{Departure, Execution, LogEvent, Outcome, ResetReason, StopReason},
+    Error, Result, Timestamp,
+    approval::Approval,
+    execution::{Departure, Execution, LogEvent, Outcome, ResetReason, RunOptions, StopReason},
+    id::ApprovalId,
     ports::model::Delivery,
     tool::ToolContext,
 };
-use agent_gateway_engine::{Ended, OutputSchema, Ports as EnginePorts, Recorder, Run, Setting, drive};
+use agent_gateway_engine::{
+    Ended, OutputSchema, Ports as EnginePorts, Recorder, Run, Setting, Suspension, drive,
+};
 use futures::FutureExt;
 
 use crate::{
     Recipe,
     attempt::{Attempt, is_awaited},
+    children::Children,
     gateway::Shared,
-    recorder::{End, StoreRecorder},
+    recorder::{End, Rest, StoreRecorder},
     running::Seat,
     scene::Scene,
     unrun::failed,
 };
 
 /// Drives an attempt to its end and stores that. A panic on the way is a failed run.
-pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Result<Arc<Outcome>> {
+pub(crate) async fn run(shared: &Arc<Shared>, mut attempt: Attempt, seat: &Seat) -> Result<Arc<Outcome>> {
     let ports = &shared.ports;
     let Execution { id, fence, .. } = &attempt.execution;
     let recorder = StoreRecorder::new(
@@ -32,11 +37,20 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
         seat.live().clone(),
         attempt.stored.clone(),
     );
+    for event in std::mem::take(&mut attempt.settled) {
+        recorder.record(event).await?;
+    }
     if !attempt.is_first() {
         recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;
     }
     let (run, execution, scene) = prepare(&shared.recipe, attempt)?;
-    let engine_ports = EnginePorts { model: &*ports.model, recorder: &recorder, clock: &*ports.clock };
+    let delegator = Children::of(shared, &execution);
+    let engine_ports = EnginePorts {
+        model: &*ports.model,
+        delegator: &delegator,
+        recorder: &recorder,
+        clock: &*ports.clock,
+    };
     let driven = AssertUnwindSafe(drive(&run, engine_ports, seat.cancel())).catch_unwind();
     let ended = match run.delivery {
         Delivery::Whole => driven.await,
@@ -46,7 +60,12 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
             never = recorder.keep_drafts() => match never {},
         },
     };
-    let Ended { mut outcome, unrecorded } = ended.unwrap_or_else(|_| faulted());
+    let (mut outcome, unrecorded) = match ended.unwrap_or_else(|_| faulted()) {
+        Ended::Finished { outcome, unrecorded } => (outcome, unrecorded),
+        Ended::Suspended(suspension) => {
+            return suspend(shared, &run, &execution, &recorder, suspension).await;
+        }
+    };
     let is_given_back = outcome.stop_reason == StopReason::Cancelled
         && shared.running.is_stopping()
         && !seat.is_asked_to_stop();
@@ -61,12 +80,47 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
         .with("execution", &execution.id));
     }
     let said = scene.conclude(&execution, &mut outcome);
-    recorder.settle(End { turn: unrecorded, outcome, said }).await
+    let stored = recorder.settle(End { turn: unrecorded, outcome, said }).await;
+    shared.resumption.ended(&execution);
+    stored
 }
 
 fn faulted() -> Ended {
     tracing::error!("a port or a tool panicked; the execution is recorded as failed");
-    Ended { outcome: failed("the execution hit a fault of the gateway"), unrecorded: None }
+    Ended::Finished { outcome: failed("the execution hit a fault of the gateway"), unrecorded: None }
+}
+
+/// Stores that a run rests. Somebody else may go on with it, so that nobody's leaving ends it from now on.
+async fn suspend(
+    shared: &Shared,
+    run: &Run,
+    execution: &Execution,
+    recorder: &StoreRecorder,
+    suspension: Suspension,
+) -> Result<Arc<Outcome>> {
+    let Suspension { calls, delegated, outcome } = suspension;
+    let asked = shared.ports.clock.now();
+    let window =
+        jiff::SignedDuration::try_from(run.limits.approval_window).unwrap_or(jiff::SignedDuration::MAX);
+    let expires = asked.checked_add(window).unwrap_or(Timestamp::MAX);
+    let approvals = calls.into_iter().map(|call| {
+        let of = (execution.id.clone(), execution.agent_id.clone());
+        let mut approval = Approval::new(ApprovalId::generate(), of, call, (asked, expires));
+        approval.user_id.clone_from(&execution.user_id);
+        if let Some(root) = &execution.root_execution_id {
+            approval.root_execution_id.clone_from(root);
+        }
+        approval
+    });
+    let options = RunOptions { departure: Departure::Detaches, ..execution.options.clone() };
+    let rest = Rest { approvals: approvals.collect(), options, delegated, outcome };
+    let stored = recorder.suspend(rest).await?;
+    // What it waits for may be there by now.
+    shared.resumption.look_at(execution.id.clone());
+    if let Some(parent) = &execution.parent_execution_id {
+        shared.resumption.look_at(parent.clone());
+    }
+    Ok(stored)
 }
 
 /// Applies every default: the request's options win over the agent, the agent over the gateway.
@@ -84,7 +138,7 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
     if let Some(root) = &execution.root_execution_id {
         context.root_execution_id = root.clone();
     }
-    context.delegates_to = plan.definition.delegates_to.clone().into();
+    context.delegates_to = plan.definition.delegates_to.named().into();
     // A conversation is free text: what an agent's answers must fit elsewhere does not hold there.
     let (setting, input, output_schema) = match &mut scene {
         Scene::Conversation(dialogue) => {
@@ -107,7 +161,8 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
         Departure::Cancels => options.delivery,
     };
     let message = execution.message.as_str().into();
-    let run = Run { message, agent: plan, context, limits, output_schema, setting, delivery, past };
+    let model = plan.model.clone();
+    let run = Run { message, agent: plan, context, model, limits, output_schema, setting, delivery, past };
     Ok((run, execution, scene))
 }
 

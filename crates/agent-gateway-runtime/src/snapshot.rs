@@ -3,15 +3,18 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use agent_gateway_core::{
     Error, JsonMap, Result,
-    agent::AgentDefinition,
+    agent::{AgentDefinition, Availability},
     config::ToolVisibility,
     definitions::Definitions,
     diagnostic::Diagnostic,
     id::{AgentId, ModelName, ToolName},
     ports::definition::DefinitionSource,
-    tool::{Approval, ToolSource, ToolSpec},
+    tool::{ToolSource, ToolSpec},
 };
-use agent_gateway_engine::{AgentPlan, BoundTool, ModelPlan, OutputSchema, PromptLayers, Schema, ToolSet};
+use agent_gateway_engine::{
+    AgentPlan, BoundTool, DELEGATE, FieldError, ModelPlan, OutputSchema, PromptLayers, Schema, ToolSet,
+    delegation_spec,
+};
 use indexmap::IndexMap;
 
 use crate::Recipe;
@@ -33,7 +36,7 @@ impl Snapshot {
     /// Makes definitions ready to run. What cannot be made ready is left out and named in the diagnostics.
     #[must_use]
     pub fn new(mut definitions: Definitions, recipe: &Recipe) -> Self {
-        let tools = bind_tools(&mut definitions, recipe);
+        let mut tools = bind_tools(&mut definitions, recipe);
         check_skills(&mut definitions, &tools);
         let mut agents = IndexMap::new();
         let mut findings = Vec::new();
@@ -44,6 +47,11 @@ impl Snapshot {
                 }
                 Err(finding) => findings.push(*finding),
             }
+        }
+        let is_alone = definitions.agents.len() < 2;
+        let delegation = delegation(definitions.agents.values(), &tools).filter(|_| !is_alone);
+        if let Some(delegation) = delegation {
+            tools.insert(delegation.spec().name.clone(), delegation);
         }
         definitions.diagnostics.extend(findings);
         Self { definitions, agents, tools }
@@ -86,6 +94,11 @@ impl Snapshot {
         self.tools.get(name).map(|tool| &**tool.spec())
     }
 
+    /// How arguments miss a tool's schema; `None` when there is no such tool.
+    pub(crate) fn check_arguments(&self, tool: &str, arguments: &JsonMap) -> Option<Vec<FieldError>> {
+        self.tools.get(tool).map(|tool| tool.check(arguments, &["body", "arguments"]))
+    }
+
     /// The names of the tools of an agent's skills, in the order of the skills.
     #[must_use]
     pub fn skill_tools(&self, agent: &AgentDefinition) -> Vec<&str> {
@@ -113,11 +126,6 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
         let name = tool.spec().name.clone();
         match BoundTool::new(tool.clone(), JsonMap::new()) {
             Ok(tool) => {
-                if tool.spec().approval == Approval::Required {
-                    let message =
-                        format!("the application's tool '{name}' needs approval, which is not yet supported");
-                    findings.push(Diagnostic::warning("", message).hint("it is not offered to any agent"));
-                }
                 if bound.insert(name.clone(), Arc::new(tool)).is_some_and(|earlier| is_file(&earlier)) {
                     let message =
                         format!("the application's tool '{name}' replaces the file tool of that name");
@@ -133,6 +141,24 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
     bound
 }
 
+/// The tool by which work is handed to these agents; none where there is nobody, and where the workspace or the application
+/// has a tool of that name.
+fn delegation<'a>(
+    others: impl Iterator<Item = &'a Arc<AgentDefinition>>,
+    tools: &IndexMap<ToolName, Arc<BoundTool>>,
+) -> Option<Arc<BoundTool>> {
+    let mut others = others.map(|other| (&other.id, other.description.as_str())).peekable();
+    others.peek()?;
+    if tools.contains_key(DELEGATE) {
+        return None;
+    }
+    let bound = delegation_spec(others).and_then(BoundTool::delegation);
+    bound
+        .inspect_err(|error| tracing::error!(?error, "the delegation tool could not be made"))
+        .ok()
+        .map(Arc::new)
+}
+
 fn is_file(tool: &BoundTool) -> bool {
     tool.spec().source == ToolSource::File
 }
@@ -145,7 +171,7 @@ fn check_skills(definitions: &mut Definitions, tools: &IndexMap<ToolName, Arc<Bo
     let mut findings = Vec::new();
     for skill in definitions.skills.values() {
         for name in &skill.tools {
-            if !tools.contains_key(name.as_str()) {
+            if name != DELEGATE && !tools.contains_key(name.as_str()) {
                 let finding = Diagnostic::warning(
                     format!("skills/{}/SKILL.md", skill.id),
                     format!("no tool named '{name}' is served"),
@@ -182,10 +208,17 @@ fn plan_agent(
         definition.input_schema.as_deref().map(Schema::compile).transpose().map_err(unfit("input_schema"))?;
     let output_schema = definition.output_schema.clone().map(OutputSchema::compile).transpose();
     let output_schema = output_schema.map_err(unfit("output_schema"))?.map(Arc::new);
+    let mut own = offered(&definition, definitions, tools, recipe.visibility);
+    let others = definitions.agents.values().filter(|other| {
+        other.id != definition.id
+            && other.availability == Availability::Enabled
+            && definition.delegates_to.allows(other.id.as_str())
+    });
+    own.extend(delegation(others, tools));
     Ok(AgentPlan {
         prompt: PromptLayers::new(definitions, &definition, recipe.max_context_file_chars),
         model: model_plan(&definition, recipe),
-        tools: ToolSet::new(&agent.id, offered(&definition, definitions, tools, recipe.visibility)),
+        tools: ToolSet::new(&agent.id, own),
         input_schema,
         output_schema,
         definition: Arc::new(definition),
@@ -236,5 +269,5 @@ fn offered(
         ToolVisibility::All => true,
         ToolVisibility::Skills => tool.spec().source == ToolSource::Code,
     });
-    of_skills.chain(others).filter(|tool| tool.spec().approval == Approval::NotNeeded).cloned().collect()
+    of_skills.chain(others).cloned().collect()
 }

@@ -15,8 +15,10 @@ use crate::{Ports, gateway::Shared};
 /// An execution that could not be ended now is looked after later.
 pub(crate) async fn end_unrun(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
     let ended = try_end(shared, execution, outcome.clone()).await;
-    if ended.is_err() {
-        shared.recovery.note_end(execution.id.clone(), outcome);
+    match &ended {
+        Ok(Advanced::Applied) => shared.resumption.ended_unrun(execution),
+        Ok(_) => {}
+        Err(_) => shared.recovery.note_end(execution.id.clone(), outcome),
     }
     ended
 }

@@ -207,7 +207,8 @@ async fn execute(shared: &Arc<Shared>, id: &ExecutionId, delivery: u32) -> Resul
         let message = "the queue names an execution that is not stored: do all processes of this queue share one database?";
         return Err(Error::not_found(message).with("execution", id));
     };
-    if execution.status.is_final() {
+    // One that rests is queued again when what it waits for is there.
+    if execution.status.is_final() || execution.status == ExecutionStatus::Suspended {
         return Ok(Worked::Through);
     }
     // A queue may hand a job out twice, and a lease may run out under a worker that is well: who runs an execution is

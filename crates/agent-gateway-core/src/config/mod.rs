@@ -25,7 +25,7 @@ pub use dashboard::{
     ThemeMode,
 };
 pub use memory::{CompactionConfig, ContextRetrievalConfig, MemoryConfig};
-pub use model::{GuardrailsConfig, ModelConfig, ModelPrice, ProviderApi, ProviderConfig};
+pub use model::{ApprovalsConfig, GuardrailsConfig, ModelConfig, ModelPrice, ProviderApi, ProviderConfig};
 pub use notifications::{NotificationsConfig, SlackConfig, WebhookConfig};
 pub use queue::{CronDialect, DistributedLockConfig, LockChoice, QueueConfig, SchedulerConfig};
 pub use server::ServerConfig;
@@ -53,6 +53,8 @@ pub struct GatewayConfig {
     pub model: ModelConfig,
     /// What one run may use.
     pub guardrails: GuardrailsConfig,
+    /// Tool calls that wait for a person.
+    pub approvals: ApprovalsConfig,
     /// Who may call.
     pub auth: AuthConfig,
     /// Who is told of results.
@@ -94,6 +96,7 @@ impl Default for GatewayConfig {
             sessions: SessionsConfig::default(),
             model: ModelConfig::default(),
             guardrails: GuardrailsConfig::default(),
+            approvals: ApprovalsConfig::default(),
             auth: AuthConfig::default(),
             notifications: NotificationsConfig::default(),
             persistence: PersistenceConfig::default(),

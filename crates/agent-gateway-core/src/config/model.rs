@@ -101,7 +101,7 @@ pub struct ModelPrice {
 }
 
 /// The section `guardrails`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardrailsConfig {
     /// Tool calls of one run; 0 allows none.
@@ -112,10 +112,38 @@ pub struct GuardrailsConfig {
     pub timeout_ms: u64,
     /// How deep runs may delegate; 0 allows no delegation.
     pub max_delegation_depth: u32,
+    /// Runs that one tree may delegate to.
+    pub max_delegations: u32,
+    /// Tokens read and written by one run and those that it delegates to; absent: no limit.
+    pub max_tokens: Option<u64>,
+    /// Cost in USD of one run and those that it delegates to; absent: no limit.
+    pub max_cost_usd: Option<f64>,
+}
+
+/// The section `approvals`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApprovalsConfig {
+    /// Seconds that a call waits for a person. Then it is not made, and the model is told so.
+    pub expires_after_s: u64,
+}
+
+impl Default for ApprovalsConfig {
+    fn default() -> Self {
+        Self { expires_after_s: 24 * 60 * 60 }
+    }
 }
 
 impl Default for GuardrailsConfig {
     fn default() -> Self {
-        Self { max_tool_calls: 20, max_iterations: 10, timeout_ms: 60_000, max_delegation_depth: 3 }
+        Self {
+            max_tool_calls: 20,
+            max_iterations: 10,
+            timeout_ms: 60_000,
+            max_delegation_depth: 3,
+            max_delegations: 64,
+            max_tokens: None,
+            max_cost_usd: None,
+        }
     }
 }

@@ -3,8 +3,13 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Cursor, LogEntry, LogEvent, ModelTurn, Outcome, ResetReason, StopReason};
-use crate::{Error, Result, id::ExecutionId, message::ToolCall};
+use super::{Cursor, LogEntry, LogEvent, ModelTurn, Outcome, ResetReason, StepPlace, StopReason, Usage};
+use crate::{
+    Error, Result, Timestamp,
+    approval::{ApprovalStatus, AskedCall},
+    id::{ApprovalId, ExecutionId},
+    message::ToolCall,
+};
 
 /// A place among the events of a run. It does not move when a draft is folded into its turn, so that it can be kept
 /// across a reconnection.
@@ -90,6 +95,40 @@ pub enum ExecutionEvent {
         /// Its answer, or `{"error": ..}`.
         output: Value,
     },
+    /// A step of a workflow was made.
+    Step {
+        /// Which one.
+        place: Arc<StepPlace>,
+        /// What it came to: a tool's answer or `{"error": ..}`, or the text of the model.
+        output: Value,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// A call waits for a person.
+    ApprovalRequired {
+        /// The approval.
+        approval_id: ApprovalId,
+        /// The call.
+        call: AskedCall,
+        /// From when on nobody can decide any more.
+        expires_at: Timestamp,
+    },
+    /// It is settled whether a call is made that waited for a person.
+    ApprovalSettled {
+        /// The approval.
+        approval_id: ApprovalId,
+        /// The call.
+        call_id: Arc<str>,
+        /// How it was settled.
+        status: ApprovalStatus,
+        /// Why, in the words of who decided.
+        reason: Option<Arc<str>>,
+    },
+    /// The run rests until what it waits for is there. More events follow then.
+    Suspended {
+        /// What was consumed until now.
+        usage: Usage,
+    },
     /// The text that came behind `keep` is void; the model says it anew.
     Reset {
         /// The last event that stands.
@@ -146,6 +185,10 @@ impl Reading {
         self.place = behind;
         let mut push = |place, event| into.push(Event { place, event });
         match &entry.event {
+            LogEvent::ModelTurn(ModelTurn { within: Some(place), text, duration_ms, .. }) => {
+                let (place, output) = (place.clone(), Value::String(text.to_string()));
+                push(behind, ExecutionEvent::Step { place, output, duration_ms: *duration_ms });
+            }
             LogEvent::ModelTurn(turn) => {
                 let most = (turn.text.len() + turn.tool_calls.len()) as u64;
                 let mut from = before;
@@ -167,9 +210,26 @@ impl Reading {
                 push(behind, ExecutionEvent::Reset { keep, reason: *reason });
             }
             LogEvent::Reset(_) | LogEvent::ToolStarted { .. } => {}
+            LogEvent::ToolTurn(turn) if let Some(place) = &turn.within => {
+                let (place, duration_ms) = (place.clone(), turn.duration_ms);
+                push(behind, ExecutionEvent::Step { place, output: turn.output(), duration_ms });
+            }
             LogEvent::ToolTurn(turn) => {
                 let (call_id, name) = (turn.call_id.clone(), turn.name.clone());
                 push(behind, ExecutionEvent::ToolResult { call_id, name, output: turn.output() });
+            }
+            LogEvent::ApprovalRequested { approval_id, call, expires_at } => {
+                let (approval_id, call) = (approval_id.clone(), call.clone());
+                push(behind, ExecutionEvent::ApprovalRequired { approval_id, call, expires_at: *expires_at });
+            }
+            LogEvent::ApprovalSettled { approval_id, call_id, status, decision } => {
+                let reason = decision.as_ref().and_then(|decision| decision.reason.clone());
+                let (approval_id, call_id) = (approval_id.clone(), call_id.clone());
+                let event = ExecutionEvent::ApprovalSettled { approval_id, call_id, status: *status, reason };
+                push(behind, event);
+            }
+            LogEvent::Suspended { usage, .. } => {
+                push(behind, ExecutionEvent::Suspended { usage: usage.clone() });
             }
             LogEvent::Finished(outcome) => {
                 // It is read again when the reader did not get as far as the end.
@@ -186,7 +246,7 @@ impl Reading {
     #[must_use]
     pub fn fits(&self, entry: Option<&LogEntry>) -> bool {
         match entry.map(|entry| &entry.event) {
-            Some(LogEvent::ModelTurn(turn)) => {
+            Some(LogEvent::ModelTurn(turn)) if turn.within.is_none() => {
                 self.place.part <= (turn.text.len() + turn.tool_calls.len()) as u64
             }
             // A draft that came to nothing may have been longer than what was stored of it.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Outcome;
+use super::{Outcome, Usage};
 use crate::{
     Error, Result, Timestamp,
-    id::ModelName,
+    approval::{ApprovalStatus, AskedCall, Decision},
+    id::{ApprovalId, ExecutionId, ModelName, SkillId},
     message::{Arguments, TokenUsage, ToolCall},
 };
 
@@ -79,6 +80,35 @@ pub enum LogEvent {
     },
     /// A call was answered, in full as the model sees it.
     ToolTurn(ToolTurn),
+    /// A call waits for a person.
+    ApprovalRequested {
+        /// The approval.
+        approval_id: ApprovalId,
+        /// The call.
+        call: AskedCall,
+        /// From when on nobody can decide any more.
+        expires_at: Timestamp,
+    },
+    /// It is settled whether a call is made that waited for a person.
+    ApprovalSettled {
+        /// The approval.
+        approval_id: ApprovalId,
+        /// The call.
+        call_id: Arc<str>,
+        /// How it was settled.
+        status: ApprovalStatus,
+        /// What was decided; `None` when nobody decided in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Decision>,
+    },
+    /// The run rests until its approvals are decided, and the runs that it delegated to and that rest have ended.
+    Suspended {
+        /// Those runs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        delegated: Vec<ExecutionId>,
+        /// What was consumed until now.
+        usage: Usage,
+    },
     /// The run ended.
     Finished(Outcome),
 }
@@ -93,6 +123,9 @@ impl LogEvent {
             Self::Reset(_) => "reset",
             Self::ToolStarted { .. } => "tool_started",
             Self::ToolTurn(_) => "tool_turn",
+            Self::ApprovalRequested { .. } => "approval_requested",
+            Self::ApprovalSettled { .. } => "approval_settled",
+            Self::Suspended { .. } => "suspended",
             Self::Finished(_) => "finished",
         }
     }
@@ -136,6 +169,22 @@ pub struct ModelTurn {
     pub cost_usd: Option<f64>,
     /// How long it took.
     pub duration_ms: u64,
+    /// The step of a workflow that asked; `None`: the agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Arc<StepPlace>>,
+}
+
+/// Where in a workflow something happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepPlace {
+    /// The model's call of the workflow.
+    pub call_id: Arc<str>,
+    /// The skill that is the workflow.
+    pub skill: SkillId,
+    /// The step.
+    pub step: Arc<str>,
+    /// The place among the tools that the step calls at once; 0 where it does one thing.
+    pub item: u32,
 }
 
 /// One answered tool call.
@@ -162,6 +211,9 @@ pub struct ToolTurn {
     pub form: ResultForm,
     /// How long it took.
     pub duration_ms: u64,
+    /// The step of a workflow that called it; `None`: the agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Arc<StepPlace>>,
 }
 
 /// How a tool's result is written.

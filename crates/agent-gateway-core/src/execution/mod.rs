@@ -12,8 +12,10 @@ mod step;
 pub use draft::{Draft, DraftPiece};
 pub use event::{Event, EventId, ExecutionEvent, Place, Reading};
 pub use idempotency::{Fingerprint, IDEMPOTENCY_WINDOW, Idempotency};
-pub use limits::Limits;
-pub use log::{Cursor, LogEntry, LogEvent, ModelTurn, ResetReason, ResultForm, ToolOutcome, ToolTurn};
+pub use limits::{Guardrails, Limits};
+pub use log::{
+    Cursor, LogEntry, LogEvent, ModelTurn, ResetReason, ResultForm, StepPlace, ToolOutcome, ToolTurn,
+};
 pub use outcome::{Outcome, StopReason, Usage};
 pub use record::{Advanced, Execution, ExecutionQuery, ExecutionStatus, Fence, Transition};
 pub use request::{Departure, ExecutionRequest, Lineage, Mode, Origin, RunOptions, Target, Thread};

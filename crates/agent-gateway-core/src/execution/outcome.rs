@@ -16,6 +16,14 @@ pub enum StopReason {
     MaxIterations,
     /// The limit of tool calls was reached; the model answered without further tools.
     MaxToolCalls,
+    /// The next model turn could have gone over the limit of tokens.
+    MaxTokens,
+    /// The next model turn could have gone over the limit of cost.
+    MaxCost,
+    /// It rests until a person decides on a tool call. The run has not ended.
+    Suspended,
+    /// A hook of the application stopped it.
+    Stopped,
     /// Time was up.
     Timeout,
     /// Somebody asked to stop.
@@ -32,20 +40,27 @@ impl StopReason {
             Self::Completed => "completed",
             Self::MaxIterations => "max_iterations",
             Self::MaxToolCalls => "max_tool_calls",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCost => "max_cost",
+            Self::Suspended => "suspended",
+            Self::Stopped => "stopped",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Error => "error",
         }
     }
 
-    /// The status that an execution ends with.
+    /// The status that an execution has then.
     #[must_use]
     pub fn status(self) -> ExecutionStatus {
         match self {
-            Self::Completed | Self::MaxIterations | Self::MaxToolCalls => ExecutionStatus::Completed,
+            Self::Completed | Self::MaxIterations | Self::MaxToolCalls | Self::MaxTokens | Self::MaxCost => {
+                ExecutionStatus::Completed
+            }
+            Self::Suspended => ExecutionStatus::Suspended,
             Self::Timeout => ExecutionStatus::Timeout,
             Self::Cancelled => ExecutionStatus::Cancelled,
-            Self::Error => ExecutionStatus::Failed,
+            Self::Stopped | Self::Error => ExecutionStatus::Failed,
         }
     }
 }

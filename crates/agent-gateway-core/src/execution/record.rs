@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Cursor, Idempotency, LogEntry, Outcome, RunOptions, Usage};
 use crate::{
     Error, JsonMap, Result, Timestamp,
+    approval::Approval,
     id::{AgentId, ConversationId, ExecutionId, InstanceId, ScheduleId, UserId},
     message::Message,
 };
@@ -20,6 +21,8 @@ pub enum ExecutionStatus {
     Queued,
     /// Under way.
     Running,
+    /// At rest until a person decides on a tool call of it, or of a run that it delegated to.
+    Suspended,
     /// Ended with an answer.
     Completed,
     /// Ended without one.
@@ -37,6 +40,7 @@ impl ExecutionStatus {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::Suspended => "suspended",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -46,16 +50,24 @@ impl ExecutionStatus {
 
     /// Reads the word of a store.
     pub fn parse(word: &str) -> Result<Self> {
-        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Timeout]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-            .ok_or_else(|| Error::invalid("not an execution status").with("status", word))
+        [
+            Self::Queued,
+            Self::Running,
+            Self::Suspended,
+            Self::Completed,
+            Self::Failed,
+            Self::Cancelled,
+            Self::Timeout,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == word)
+        .ok_or_else(|| Error::invalid("not an execution status").with("status", word))
     }
 
     /// Whether it is final: a final status never changes again.
     #[must_use]
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
+        !matches!(self, Self::Queued | Self::Running | Self::Suspended)
     }
 }
 
@@ -184,7 +196,22 @@ pub enum Transition {
         /// When it begins.
         at: Timestamp,
     },
-    /// The run ends: `Running` (or `Queued`, when it never ran) becomes the final status of the outcome.
+    /// The run rests: `Running` becomes `Suspended`, with the calls that wait for a person.
+    Suspend {
+        /// The calls, all of them pending; none where the run waits for a run that it delegated to.
+        approvals: Vec<Approval>,
+        /// The settings of the run from now on: nobody's leaving ends what a person has to decide on.
+        options: RunOptions,
+        /// The last entries of the log, which end with `Suspended`.
+        entries: Vec<LogEntry>,
+    },
+    /// What the run waited for is there: `Suspended` becomes `Queued`, like a run that nobody has started.
+    Resume {
+        /// The process that must see it through until a durable queue does.
+        instance: Option<InstanceId>,
+    },
+    /// The run ends: `Running` (or `Queued`, when it never ran) becomes the final status of the outcome;
+    /// so does `Suspended`, whose pending approvals are withdrawn.
     Finish {
         /// How it ended.
         outcome: Box<Outcome>,
@@ -237,8 +264,10 @@ impl Transition {
     #[must_use]
     pub fn last_entry(&self) -> Option<Cursor> {
         match self {
-            Self::Start { .. } => None,
-            Self::Finish { entries, .. } => entries.last().map(|entry| entry.sequence),
+            Self::Start { .. } | Self::Resume { .. } => None,
+            Self::Suspend { entries, .. } | Self::Finish { entries, .. } => {
+                entries.last().map(|entry| entry.sequence)
+            }
         }
     }
 }

@@ -2,9 +2,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Guardrails;
 use crate::{
     JsonMap,
-    id::{AgentId, ConversationId, ExecutionId, IdempotencyKey, ScheduleId},
+    id::{AgentId, ConversationId, ExecutionId, IdempotencyKey, ModelName, ScheduleId},
     ports::model::Delivery,
     principal::Principal,
 };
@@ -183,6 +184,18 @@ pub struct RunOptions {
     /// How long it may take, 1 000 to 300 000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Limits of this run, which are lower than those of its agent; others have no effect.
+    #[serde(skip_serializing_if = "is_default")]
+    pub guardrails: Guardrails,
+    /// Another model than the agent's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelName>,
+    /// Another temperature than the agent's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Another bound of the tokens of one answer than the agent's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
     /// The JSON Schema that the answer must fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,

@@ -44,6 +44,9 @@ pub fn steps(log: &[LogEntry]) -> Vec<Step> {
             LogEvent::CutOff { .. }
             | LogEvent::Reset(_)
             | LogEvent::ToolStarted { .. }
+            | LogEvent::ApprovalRequested { .. }
+            | LogEvent::ApprovalSettled { .. }
+            | LogEvent::Suspended { .. }
             | LogEvent::Finished(_) => {}
         }
     }

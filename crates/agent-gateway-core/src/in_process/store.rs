@@ -10,12 +10,13 @@ use crate::{
     Error, Result,
     capability::{BackendInfo, Durability},
     ports::persistence::{
-        AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
-        PersistenceBackend, ScheduleStore, UserStore,
+        AnalyticsStore, ApprovalStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore,
+        ExecutionStore, PersistenceBackend, ScheduleStore, UserStore,
     },
 };
 
 mod analytics;
+mod approvals;
 mod audit;
 mod connections;
 mod conversations;
@@ -33,6 +34,7 @@ const DEFAULT_CAPACITY: usize = 10_000;
 /// Every table holds at most the store's capacity of rows. What happens to one row more:
 /// - executions: the oldest finished one is forgotten with its log; when all are under way, `RateLimited`;
 /// - deliveries: the oldest settled one is forgotten; when all are pending, `RateLimited`;
+/// - approvals: the oldest settled one is forgotten; when all are pending, `RateLimited`;
 /// - conversations: the one that grew longest ago is forgotten;
 /// - audit records: the oldest is forgotten;
 /// - processes: the one whose announced time is up first is forgotten;
@@ -43,6 +45,7 @@ const DEFAULT_CAPACITY: usize = 10_000;
 pub struct InProcessStore {
     closed: Arc<AtomicBool>,
     executions: executions::Executions,
+    approvals: Arc<Table<approvals::Rows>>,
     conversations: Arc<Table<conversations::Rows>>,
     schedules: Table<schedules::Rows>,
     users: Table<users::Rows>,
@@ -58,11 +61,14 @@ impl InProcessStore {
         let closed = Arc::new(AtomicBool::new(false));
         let capacity = rows.max(1);
         let conversations = Arc::new(Table::new(&closed, capacity));
+        let approvals = Arc::new(Table::new(&closed, capacity));
         Self {
             executions: executions::Executions {
                 table: Table::new(&closed, capacity),
                 conversations: conversations.clone(),
+                approvals: approvals.clone(),
             },
+            approvals,
             conversations,
             schedules: Table::new(&closed, capacity),
             users: Table::new(&closed, capacity),
@@ -107,6 +113,10 @@ impl PersistenceBackend for InProcessStore {
         &self.executions
     }
 
+    fn approvals(&self) -> &dyn ApprovalStore {
+        &*self.approvals
+    }
+
     fn conversations(&self) -> &dyn ConversationStore {
         &*self.conversations
     }
@@ -136,8 +146,8 @@ impl PersistenceBackend for InProcessStore {
     }
 }
 
-/// The rows of one store behind a lock that is held for one method and never across an await. One method takes two locks:
-/// the end of an execution, whose own comes first.
+/// The rows of one store behind a lock that is held for one method and never across an await. One method takes several
+/// locks: the change of an execution's state, whose own comes first.
 #[derive(Debug)]
 struct Table<T> {
     rows: Mutex<T>,

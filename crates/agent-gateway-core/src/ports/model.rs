@@ -196,7 +196,14 @@ impl CompletionFold {
             name,
             arguments: Arguments::parse(&text),
         };
-        let tool_calls = self.calls.into_iter().enumerate().map(call).collect();
+        let mut tool_calls: Vec<ToolCall> = self.calls.into_iter().enumerate().map(call).collect();
+        // What belongs to a call is found by its id, so that no two of one answer may share one.
+        for place in 1..tool_calls.len() {
+            let (before, rest) = tool_calls.split_at_mut(place);
+            if before.iter().any(|earlier| earlier.id == rest[0].id) {
+                rest[0].id = format!("{}_{place}", rest[0].id).into();
+            }
+        }
         Ok(Completion { model, text: self.text.into(), tool_calls, usage, reason })
     }
 }

@@ -1,5 +1,5 @@
 //! The only table from what went wrong to status and code.
-use agent_gateway_core::{Error, ErrorKind, Retry};
+use agent_gateway_core::{Error, ErrorKind, Retry, approval::ApprovalStatus};
 use agent_gateway_runtime::{AuthFailure, FieldError, Refusal};
 use axum::http::StatusCode;
 
@@ -90,6 +90,14 @@ impl From<Refusal> for ApiError {
             }
             Refusal::SessionBusy(_) => {
                 Self::new(StatusCode::CONFLICT, "session_busy", message).retry_after(SOON)
+            }
+            Refusal::ApprovalNotFound(_) => Self::new(StatusCode::NOT_FOUND, "approval_not_found", message),
+            Refusal::ApprovalSettled(_, status) => {
+                let code = match status {
+                    ApprovalStatus::Expired => "approval_expired",
+                    _ => "approval_settled",
+                };
+                Self::new(StatusCode::CONFLICT, code, message)
             }
             Refusal::IdempotencyKeyReused => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", message).with_detail()

@@ -93,6 +93,7 @@ async fn a_second_attempt_goes_on_behind_the_log_of_the_first() {
         tokens: TokenUsage::default(),
         cost_usd: None,
         duration_ms: 1,
+        within: None,
     };
     let id = cut_off(&world, LogEvent::ModelTurn(turn)).await;
     let ended = world.ended(&id).await;

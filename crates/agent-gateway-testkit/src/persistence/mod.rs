@@ -280,6 +280,7 @@ fn turn(place: u64, text: &str) -> Result<LogEntry, Finding> {
         tokens: TokenUsage::default(),
         cost_usd: None,
         duration_ms: place,
+        within: None,
     });
     Ok(LogEntry { sequence: Cursor(place), at: at(i64::try_from(place).unwrap_or_default())?, event })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use agent_gateway_core::{
     JsonMap,
     agent::{
-        Activation, AgentDefinition, AgentScope, Availability, ExecutionMode, MemorySettings, ModelSettings,
-        NotificationSettings, NotificationTarget,
+        Activation, AgentDefinition, AgentScope, Availability, Delegates, ExecutionMode, MemorySettings,
+        ModelSettings, NotificationSettings, NotificationTarget,
     },
     id::{AgentId, ModelName},
 };
@@ -54,7 +54,7 @@ struct AgentFile {
     context: Vec<String>,
     retrievers: Vec<String>,
     memory: MemoryFile,
-    delegates_to: Vec<String>,
+    delegates_to: Option<Vec<String>>,
     mcp_servers: Vec<String>,
     schedules: Vec<ScheduleFile>,
     notifications: NotificationsFile,
@@ -78,7 +78,7 @@ impl Default for AgentFile {
             context: Vec::new(),
             retrievers: Vec::new(),
             memory: MemoryFile::default(),
-            delegates_to: Vec::new(),
+            delegates_to: None,
             mcp_servers: Vec::new(),
             schedules: Vec::new(),
             notifications: NotificationsFile::default(),
@@ -155,7 +155,8 @@ impl Reading<'_> {
         agent.scope = self.scope(&document, settings.scope);
         self.not_yet(&document, support::AGENT);
         self.references.note(&document, "skills", Target::Skill, &settings.skills);
-        self.references.note(&document, "delegates_to", Target::Agent, &settings.delegates_to);
+        agent.delegates_to = settings.delegates_to.map_or(Delegates::Anyone, Delegates::Only);
+        self.references.note(&document, "delegates_to", Target::Agent, agent.delegates_to.named());
         agent.description = settings.description;
         agent.display_name = settings.display_name;
         agent.tags = settings.tags;
@@ -163,7 +164,6 @@ impl Reading<'_> {
         agent.skills = settings.skills;
         agent.retrievers = settings.retrievers;
         agent.mcp_servers = settings.mcp_servers;
-        agent.delegates_to = settings.delegates_to;
         agent.execution_mode = settings.execution_mode;
         agent.setup_schema = schema(settings.setup_schema);
         agent.input_schema = schema(settings.input_schema);

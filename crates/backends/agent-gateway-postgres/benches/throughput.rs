@@ -121,6 +121,7 @@ fn turn() -> Result<ModelTurn> {
         tokens: TokenUsage { input_tokens: 250, output_tokens: 120, cached_input_tokens: 0 },
         cost_usd: Some(0.000_3),
         duration_ms: 800,
+        within: None,
     })
 }
 

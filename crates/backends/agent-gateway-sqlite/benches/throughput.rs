@@ -126,6 +126,7 @@ fn finish() -> Result<Transition> {
         tokens,
         cost_usd: Some(0.000_3),
         duration_ms: 800,
+        within: None,
     };
     let outcome = Outcome::new(StopReason::Completed, text, usage);
     let events = [LogEvent::ModelTurn(turn), LogEvent::Finished(outcome.clone())];

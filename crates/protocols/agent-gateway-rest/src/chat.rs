@@ -6,10 +6,10 @@ use agent_gateway_core::{
 };
 use agent_gateway_http::{Access, ApiError, Caller, Operation, Routes, Tag, json};
 use agent_gateway_runtime::{Executions, Submitted};
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 
 use crate::{
-    run::{Repeated, Session},
+    run::{Repeated, Session, status_of},
     stream,
 };
 
@@ -30,6 +30,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .body::<ChatRequest>()
         .returns::<ChatResponse<'_>>(200, "The turn ended")
         .streams(stream::EVENTS)
+        .returns::<ChatResponse<'_>>(202, "A tool call waits for a person; the turn goes on once it is decided")
         .fails(400, "`invalid_event_id`, `event_id_ahead`, `event_id_mismatch`")
         .fails(404, "`agent_not_found`, `session_not_found`")
         .fails(409, "`session_agent_mismatch`, `session_busy`, `setup_required`")
@@ -43,7 +44,7 @@ async fn chat(
     Caller(principal): Caller,
     utterance: Utterance,
 ) -> Result<Response, ApiError> {
-    let Utterance { agent_id, session_id, message, input, options, headers } = utterance;
+    let Utterance { agent_id, prefix, session_id, message, input, options, headers } = utterance;
     let Ok(agent) = AgentId::new(&agent_id) else {
         return Err(ApiError::not_found("agent_not_found", "Agent", &agent_id));
     };
@@ -65,7 +66,7 @@ async fn chat(
     let request = headers.apply(request.input(input).options(options).thread(thread));
     match executions.submit(request).await? {
         Submitted::Finished(run) => {
-            Ok(json(StatusCode::OK, Some(&run.execution_id), &ChatResponse::new(&run)))
+            Ok(json(status_of(&run), Some(&run.execution_id), &ChatResponse::new(&run, &prefix)))
         }
         Submitted::Streaming(run) => Ok(stream::answer(run.events, run.session_id)),
         Submitted::Queued(execution) => {

@@ -24,7 +24,7 @@ mod wire;
 use wire::ExecutionInfo;
 
 /// Where the next page starts.
-const NEXT_CURSOR: &str = "x-next-cursor";
+pub(crate) const NEXT_CURSOR: &str = "x-next-cursor";
 
 /// A request to cancel that was taken.
 #[derive(Debug, Serialize, ToSchema)]

@@ -9,7 +9,7 @@ use agent_gateway_runtime::{Executions, Submitted};
 use axum::{extract::State, http::StatusCode, response::Response};
 
 use crate::{
-    run::{Repeated, Session},
+    run::{Repeated, Session, status_of},
     stream,
 };
 
@@ -64,7 +64,7 @@ async fn invoke(
     match executions.submit(request).await? {
         Submitted::Streaming(run) => Ok(stream::answer(run.events, run.session_id)),
         Submitted::Finished(run) => {
-            Ok(json(StatusCode::OK, Some(&run.execution_id), &InvokeResponse::new(&run)))
+            Ok(json(status_of(&run), Some(&run.execution_id), &InvokeResponse::new(&run, &prefix)))
         }
         Submitted::Queued(execution) => {
             let body = QueuedResponse::new(&execution, &prefix);

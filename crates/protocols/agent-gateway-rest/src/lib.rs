@@ -10,6 +10,7 @@ mod time;
 
 // The resources, in the order of the API's description.
 mod agents;
+mod approvals;
 mod chat;
 mod conversations;
 mod executions;
@@ -34,7 +35,7 @@ pub fn routes(reload: Reload) -> Routes {
     let routes = Routes::new().probes();
     let routes = invoke::routes(agents::routes(health::routes(routes)));
     let routes = conversations::routes(sessions::routes(chat::routes(routes)));
-    let routes = usage::routes(tools::routes(skills::routes(executions::routes(routes))));
+    let routes = usage::routes(tools::routes(skills::routes(approvals::routes(executions::routes(routes)))));
     reload::routes(routes, reload)
 }
 

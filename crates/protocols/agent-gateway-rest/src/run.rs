@@ -1,14 +1,35 @@
 //! What invoke and chat share: the headers of a request for a run, and coming back to a stream.
 use agent_gateway_core::{
-    execution::{EventId, Execution, ExecutionRequest},
+    execution::{EventId, Execution, ExecutionRequest, StopReason},
     id::{AgentId, IdempotencyKey},
     principal::Principal,
 };
 use agent_gateway_http::{ApiError, Problems, idempotency_key, last_event_id};
-use agent_gateway_runtime::{Executions, Refusal};
-use axum::{http::HeaderMap, response::Response};
+use agent_gateway_runtime::{Completed, Executions, Refusal};
+use axum::{
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 
 use crate::stream;
+
+/// The status of an answer: a run that rests is accepted, and goes on later.
+pub(crate) fn status_of(run: &Completed) -> StatusCode {
+    match run.outcome.stop_reason {
+        StopReason::Suspended => StatusCode::ACCEPTED,
+        _ => StatusCode::OK,
+    }
+}
+
+/// Where a caller goes on reading about a run that rests: its state, and the calls that it waits for.
+pub(crate) fn waiting(run: &Completed, prefix: &str) -> (Option<String>, Option<String>) {
+    if run.outcome.stop_reason != StopReason::Suspended {
+        return (None, None);
+    }
+    let id = &run.execution_id;
+    let approvals = format!("{prefix}/v1/approvals?status=pending&root_execution_id={id}");
+    (Some(format!("{prefix}/v1/executions/{id}")), Some(approvals))
+}
 
 /// The headers of a request for a run.
 #[derive(Debug)]

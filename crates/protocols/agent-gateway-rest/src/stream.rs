@@ -1,6 +1,6 @@
 //! The events of a run as server-sent events, in the words that the reference's clients know.
 use agent_gateway_core::{
-    execution::{Event, EventId, ExecutionEvent, Outcome},
+    execution::{Event, EventId, ExecutionEvent, Outcome, StopReason, Usage},
     id::{ConversationId, ExecutionId},
 };
 use agent_gateway_http::{FrameSource, Frames, sse};
@@ -17,9 +17,12 @@ use crate::usage::UsageInfo;
 
 /// What a stream tells, for the API's description.
 pub(crate) const EVENTS: &str = "Server-sent events, each with an id: `session` (`session_id`, `execution_id`), `token` \
-    (`content`), `tool_call` (`name`, `arguments`, `call_id`), `tool_result` (`call_id`, `name`, `output`), `reset` (`keep`, \
+    (`content`), `tool_call` (`name`, `arguments`, `call_id`), `tool_result` (`call_id`, `name`, `output`), `workflow_step` (`skill`, \
+    `step`, `item`, `call_id`, `output`, `duration_ms`), `approval_required` (`approval_id`, `call_id`, `name`, `arguments`, \
+    `expires_at`), `approval_settled` (`approval_id`, `call_id`, `status`), `suspended` (`usage`), `reset` (`keep`, \
     `reason`: the tokens whose ids are `keep` with a `.` and a number behind it are void and come anew), `error` (`message`), and `done` \
-    (`status`, `usage`, and `turn_count` in a session) at the end. A client that comes back with `Last-Event-ID` gets what it \
+    (`status`, `usage`, and `turn_count` in a session) at the end. The stream of a \
+    request ends with a `done` of status `suspended` when a call waits for a person; who watches a run goes on reading. A client that comes back with `Last-Event-ID` gets what it \
     missed.";
 
 /// Answers somebody who watches a run. Who has seen everything gets no content, which tells browsers not to come back.
@@ -69,7 +72,13 @@ impl FrameSource for RunFrames {
             }
             let mut frames = Frames::default();
             match self.events.next().await {
-                Ok(Some(events)) => events.iter().for_each(|event| self.write(event, &mut frames)),
+                Ok(Some(events)) => {
+                    events.iter().for_each(|event| self.write(event, &mut frames));
+                    let last = events.last().map(|event| &event.event);
+                    if let (true, Some(ExecutionEvent::Suspended { usage })) = (self.events.is_over(), last) {
+                        frames.event(None, "done", &resting(self.events.execution_id(), usage));
+                    }
+                }
                 Ok(None) => return None,
                 Err(error) => {
                     tracing::warn!(error = ?error, execution_id = %self.events.execution_id(), "a stream was cut off");
@@ -114,14 +123,60 @@ impl RunFrames {
                 frames.event(Some(id), "error", &json!({ "message": message }));
             }
             ExecutionEvent::Finished(outcome) => frames.event(Some(id), "done", &done(execution, outcome)),
-            _ => tracing::error!("an event has no word on the wire"),
+            other => agentic(other, |name, data| frames.event(Some(id), name, &data)),
         }
+    }
+}
+
+/// The events of workflows, and of calls that wait for a person.
+fn agentic(event: &ExecutionEvent, tell: impl FnOnce(&str, Value)) {
+    match event {
+        ExecutionEvent::Step { place, output, duration_ms } => {
+            let data = json!({
+                "skill": place.skill, "step": place.step, "item": place.item, "call_id": place.call_id,
+                "output": output, "duration_ms": duration_ms,
+            });
+            tell("workflow_step", data);
+        }
+        ExecutionEvent::ApprovalRequired { approval_id, call, expires_at } => {
+            let mut data = json!({
+                "approval_id": approval_id, "call_id": call.call_id, "name": call.tool,
+                "arguments": call.arguments, "expires_at": expires_at,
+            });
+            if let Some(question) = &call.question {
+                data["question"] = (**question).into();
+            }
+            tell("approval_required", data);
+        }
+        ExecutionEvent::ApprovalSettled { approval_id, call_id, status, reason } => {
+            let mut data =
+                json!({ "approval_id": approval_id, "call_id": call_id, "status": status.as_str() });
+            if let Some(reason) = reason {
+                data["reason"] = (**reason).into();
+            }
+            tell("approval_settled", data);
+        }
+        ExecutionEvent::Suspended { usage } => tell("suspended", json!({ "usage": UsageInfo::new(usage) })),
+        _ => tracing::error!("an event has no word on the wire"),
     }
 }
 
 #[derive(Serialize)]
 struct Token<'a> {
     content: &'a str,
+}
+
+/// The end of the stream of a run that goes on once a person has decided. It has no id: who comes back reads on behind the
+/// last event that has one.
+fn resting<'a>(execution_id: &'a ExecutionId, usage: &'a Usage) -> Done<'a> {
+    Done {
+        execution_id,
+        status: StopReason::Suspended.as_str(),
+        usage: UsageInfo::new(usage),
+        turn_count: None,
+        output: None,
+        validation_errors: None,
+    }
 }
 
 fn done<'a>(execution_id: &'a ExecutionId, outcome: &'a Outcome) -> Done<'a> {

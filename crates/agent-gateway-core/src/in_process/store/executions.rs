@@ -3,7 +3,7 @@ use std::{ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Table, conversations, cursor};
+use super::{Table, approvals, conversations, cursor};
 use crate::{
     Result, Timestamp,
     execution::{
@@ -23,11 +23,13 @@ pub(super) use rows::{Rows, Stored};
 
 const LIST: &str = "executions";
 
-/// Executions, and the conversations that their ends add to. Where both are locked, this table comes first.
+/// Executions, the approvals that they wait for, and the conversations that their ends add to. Where several tables are locked,
+/// this one comes first, then the approvals.
 #[derive(Debug)]
 pub(super) struct Executions {
     pub(super) table: Table<Rows>,
     pub(super) conversations: Arc<Table<conversations::Rows>>,
+    pub(super) approvals: Arc<Table<approvals::Rows>>,
 }
 
 fn fits(query: &ExecutionQuery, execution: &Execution) -> bool {
@@ -101,7 +103,11 @@ impl ExecutionStore for Executions {
         let (status, held) = (stored.execution.status, stored.execution.fence);
         let refused = Advanced::Refused { status, fence: held };
         match change {
-            Transition::Start { fence: new, .. } if status.is_final() || *new <= held => Ok(refused),
+            Transition::Start { fence: new, .. }
+                if !matches!(status, ExecutionStatus::Queued | ExecutionStatus::Running) || *new <= held =>
+            {
+                Ok(refused)
+            }
             Transition::Start { fence: new, instance, at } => {
                 stored.execution.status = ExecutionStatus::Running;
                 stored.execution.fence = *new;
@@ -109,10 +115,34 @@ impl ExecutionStore for Executions {
                 stored.execution.started_at.get_or_insert(*at);
                 Ok(Advanced::Applied)
             }
+            Transition::Suspend { .. } if status != ExecutionStatus::Running || fence != held => Ok(refused),
+            Transition::Suspend { approvals, options, entries } => {
+                let fresh = stored.fresh(entries)?;
+                self.table.check_length(stored.log.len() + fresh.len(), "log entries")?;
+                let mut waiting = self.approvals.rows()?;
+                let held = waiting.pending() + approvals.len().saturating_sub(1);
+                if !approvals.is_empty() {
+                    self.approvals.check_room(held, "pending approvals")?;
+                }
+                waiting.add(approvals, self.approvals.capacity);
+                stored.append(fresh);
+                stored.draft = None;
+                stored.execution.status = ExecutionStatus::Suspended;
+                stored.execution.options.clone_from(options);
+                stored.execution.instance = None;
+                Ok(Advanced::Applied)
+            }
+            Transition::Resume { .. } if status != ExecutionStatus::Suspended || fence != held => Ok(refused),
+            Transition::Resume { instance } => {
+                stored.execution.status = ExecutionStatus::Queued;
+                stored.execution.instance.clone_from(instance);
+                Ok(Advanced::Applied)
+            }
             Transition::Finish { .. } if status.is_final() || fence != held => Ok(refused),
             Transition::Finish { outcome, entries, said, at } => {
                 let fresh = stored.fresh(entries)?;
                 self.table.check_length(stored.log.len() + fresh.len(), "log entries")?;
+                self.approvals.rows()?.withdraw(id);
                 let Some(session) = stored.execution.session_id.clone().filter(|_| !said.is_empty()) else {
                     return rows.finish(id, fresh, outcome, *at).map(|()| Advanced::Applied);
                 };

@@ -28,7 +28,8 @@ pub trait ExecutionStore: Send + Sync {
     /// An administrator's retry must not find another's execution, so this read takes no [`Visibility`].
     async fn find_by_key(&self, key: &IdempotencyKey, owner: Option<&UserId>) -> Result<Option<Execution>>;
 
-    /// Frees the idempotency keys of executions accepted before `before`; answers how many there were.
+    /// Frees the idempotency keys of executions accepted before `before`, except of delegated ones (those with a parent), which
+    /// their parents find by them; answers how many there were.
     async fn forget_keys(&self, before: Timestamp) -> Result<u64>;
 
     /// Executions that fit every filter, newest first (by `created_at`, then by id).
@@ -44,9 +45,13 @@ pub trait ExecutionStore: Send + Sync {
 
     /// Changes the state by compare-and-set, together with the log entries that the change carries.
     ///
-    /// - `Start` needs a status that is not final and a fence higher than the stored one; it sets `started_at` once, and
+    /// - `Start` needs `Queued` or `Running` and a fence higher than the stored one; it sets `started_at` once, and
     ///   `instance`.
-    /// - `Finish` needs a status that is not final and a fence equal to the stored one; it sets status, `result`, `usage`,
+    /// - `Suspend` needs `Running` and a fence equal to the stored one; it sets the status and `options`, clears `instance`,
+    ///   appends its entries, removes the draft and creates its approvals. What waits is nobody's orphan.
+    /// - `Resume` needs `Suspended` and a fence equal to the stored one; it sets the status to `Queued`, and `instance`.
+    /// - `Finish` needs a status that is not final and a fence equal to the stored one; pending approvals of the execution are
+    ///   withdrawn; it sets status, `result`, `usage`,
     ///   `error` and `completed_at`, clears `instance`, appends its entries and removes the draft. What was said is added to
     ///   the execution's conversation, behind its last message; nothing where that conversation does not exist (any more).
     /// - Otherwise nothing changes and the answer is `Refused` with what is stored.

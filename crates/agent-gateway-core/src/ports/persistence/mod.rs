@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use crate::{Result, capability::BackendInfo};
 
 mod analytics;
+mod approval;
 mod audit;
 mod connection;
 mod conversation;
@@ -15,6 +16,7 @@ mod schedule;
 mod user;
 
 pub use analytics::{AnalyticsStore, CostGroup, CostRow, CostWindow};
+pub use approval::ApprovalStore;
 pub use audit::{AuditRecord, AuditStore};
 pub use connection::{Connection, ConnectionStore, ConnectionTransport};
 pub use conversation::{Conversation, ConversationMessage, ConversationQuery, ConversationStore};
@@ -51,6 +53,8 @@ pub trait PersistenceBackend: fmt::Debug + Send + Sync + 'static {
 
     /// Executions and their logs.
     fn executions(&self) -> &dyn ExecutionStore;
+    /// Tool calls that wait for a person.
+    fn approvals(&self) -> &dyn ApprovalStore;
     /// Conversations and their messages.
     fn conversations(&self) -> &dyn ConversationStore;
     /// Schedules of the workspace, of administrators and of users.

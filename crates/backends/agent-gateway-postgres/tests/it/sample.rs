@@ -47,6 +47,7 @@ pub(super) fn turn(text: &str) -> ModelTurn {
         tokens: TokenUsage { input_tokens: 10, output_tokens: 5, cached_input_tokens: 0 },
         cost_usd: None,
         duration_ms: 3,
+        within: None,
     }
 }
 

@@ -30,6 +30,7 @@ fn events() -> Vec<LogEvent> {
             whole: None,
             form: ResultForm::Text,
             duration_ms: 12,
+            within: None,
         })
     };
     let mut calling = turn("");

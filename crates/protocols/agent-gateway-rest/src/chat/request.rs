@@ -4,7 +4,7 @@ use agent_gateway_core::{
     execution::{Departure, RunOptions},
     ports::model::Delivery,
 };
-use agent_gateway_http::{ApiError, Fields, Handles, JsonObject, PathId, Problems, Word};
+use agent_gateway_http::{ApiError, Fields, Handles, JsonObject, PathId, Problems, Word, mount_prefix};
 use agent_gateway_runtime::MAX_MESSAGE_CHARS;
 use axum::extract::{FromRequest, Request};
 use utoipa::ToSchema;
@@ -49,6 +49,7 @@ pub(super) struct ChatOptions {
 #[derive(Debug)]
 pub(super) struct Utterance {
     pub(super) agent_id: String,
+    pub(super) prefix: String,
     pub(super) session_id: Option<String>,
     pub(super) message: String,
     pub(super) input: JsonMap,
@@ -63,6 +64,7 @@ impl FromRequest<Handles> for Utterance {
         let mut problems = Problems::default();
         let (mut parts, body) = request.into_parts();
         let agent_id = PathId::<Word>::read(&mut parts, &mut problems).await;
+        let prefix = mount_prefix(&parts).to_owned();
         let headers = RunHeaders::read(&parts.headers, &mut problems)?;
         let JsonObject(members) = JsonObject::from_request(Request::from_parts(parts, body), handles).await?;
         let mut body = Fields::new(members, &["body"]);
@@ -76,14 +78,15 @@ impl FromRequest<Handles> for Utterance {
         problems.into_result()?;
         Ok(Self {
             agent_id: agent_id.into_string(),
+            prefix,
             session_id,
             message,
             input,
             options: RunOptions {
                 timeout_ms: timeout_ms.and_then(|timeout| u64::try_from(timeout).ok()),
-                output_schema: None,
                 delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
                 departure: if stay { Departure::Detaches } else { Departure::Cancels },
+                ..RunOptions::default()
             },
             headers,
         })

@@ -18,7 +18,7 @@ pub(super) struct ExecutionInfo<'a> {
     execution_id: &'a str,
     /// The agent that runs.
     agent_id: &'a str,
-    /// `queued`, `running`, `completed`, `failed`, `cancelled` or `timeout`.
+    /// `queued`, `running`, `suspended`, `completed`, `failed`, `cancelled` or `timeout`.
     status: &'static str,
     /// What the agent was told.
     message: &'a str,

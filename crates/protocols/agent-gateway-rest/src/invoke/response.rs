@@ -4,7 +4,10 @@ use agent_gateway_runtime::Completed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::usage::{ResultInfo, UsageInfo};
+use crate::{
+    run::waiting,
+    usage::{ResultInfo, UsageInfo},
+};
 
 /// A run that ended.
 #[derive(Debug, Serialize, ToSchema)]
@@ -13,9 +16,10 @@ pub(super) struct InvokeResponse<'a> {
     execution_id: &'a str,
     /// The agent that ran.
     agent_id: &'a str,
-    /// `completed`, `failed`, `cancelled` or `timeout`.
+    /// `completed`, `failed`, `cancelled` or `timeout`; `suspended` while a tool call waits for a person.
     status: &'static str,
-    /// Why it stopped: `completed`, `max_iterations`, `max_tool_calls`, `timeout`, `cancelled` or `error`.
+    /// Why it stopped: `completed`, `max_iterations`, `max_tool_calls`, `max_tokens`, `max_cost`,
+    /// `suspended`, `stopped`, `timeout`, `cancelled` or `error`.
     stop_reason: &'static str,
     /// What it answered.
     result: Option<ResultInfo<'a>>,
@@ -23,6 +27,14 @@ pub(super) struct InvokeResponse<'a> {
     usage: Option<UsageInfo<'a>>,
     /// What went wrong.
     error: Option<&'a str>,
+    /// Where the state of a suspended run is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    poll_url: Option<String>,
+    /// Where the calls are listed that a suspended run waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    approvals_url: Option<String>,
 }
 
 /// A run that waits for a worker.
@@ -39,8 +51,9 @@ pub(super) struct QueuedResponse<'a> {
 }
 
 impl<'a> InvokeResponse<'a> {
-    pub(super) fn new(run: &'a Completed) -> Self {
+    pub(super) fn new(run: &'a Completed, prefix: &str) -> Self {
         let outcome = &*run.outcome;
+        let (poll_url, approvals_url) = waiting(run, prefix);
         Self {
             execution_id: run.execution_id.as_str(),
             agent_id: run.agent_id.as_str(),
@@ -49,6 +62,8 @@ impl<'a> InvokeResponse<'a> {
             result: Some(ResultInfo::new(outcome)),
             usage: Some(UsageInfo::new(&outcome.usage)),
             error: outcome.error.as_deref(),
+            poll_url,
+            approvals_url,
         }
     }
 }

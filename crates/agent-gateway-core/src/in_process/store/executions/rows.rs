@@ -140,7 +140,9 @@ impl Rows {
     pub(super) fn forget_keys(&mut self, before: Timestamp) -> u64 {
         let held = self.by_key.len();
         self.by_key.retain(|_, id| match self.stored.get_mut(id) {
-            Some(Stored { execution, .. }) if execution.created_at < before => {
+            Some(Stored { execution, .. })
+                if execution.created_at < before && execution.parent_execution_id.is_none() =>
+            {
                 execution.idempotency = None;
                 false
             }
