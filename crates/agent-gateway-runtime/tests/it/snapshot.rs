@@ -9,7 +9,7 @@ use agent_gateway_core::{
     skill::SkillDefinition,
     tool::{Approval, ToolAccess, ToolSource},
 };
-use agent_gateway_runtime::{HealthStatus, Recipe};
+use agent_gateway_runtime::{CODE_TOOL, HealthStatus, Recipe};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::json;
 
@@ -78,6 +78,37 @@ async fn an_agent_whose_schema_is_none_is_left_out_and_named() {
     let finding = &snapshot.definitions().diagnostics[0];
     assert_eq!((finding.severity, finding.file.as_str()), (Severity::Error, "agents/broken/AGENT.md"));
     assert_eq!(catalogue.health().status, HealthStatus::Degraded);
+}
+
+#[tokio::test]
+async fn two_code_tools_of_one_name_are_an_error_that_names_both() {
+    let tool = |about: &str| {
+        Arc::new(FnTool::text("search", "ok").unwrap().with_spec(|spec| spec.summary = about.into()))
+    };
+    let (one, other) = (tool("Searches the pages"), tool("Searches the people"));
+    let lost = FnTool::text("lost", "ok").unwrap();
+    let lost = Arc::new(lost.with_spec(|spec| spec.access = ToolAccess::Only(vec!["nobody".to_owned()])));
+    let broken = Arc::new(FnTool::text("broken", "ok").unwrap().parameters(json!({"type": "objekt"})));
+    let world = World::start(Source::default(), ScriptedModel::new([]), |mut recipe| {
+        recipe.code_tools = vec![one, other, lost, broken];
+        recipe
+    })
+    .await;
+    let snapshot = world.gateway.catalogue().snapshot();
+    let findings = &snapshot.definitions().diagnostics;
+    let said = |severity, words: &[&str]| {
+        let fits = |text: String| words.iter().all(|word| text.contains(word));
+        findings.iter().any(|finding| {
+            finding.severity == severity && finding.key == CODE_TOOL && fits(finding.to_string())
+        })
+    };
+    assert!(
+        said(Severity::Error, &["'search'", "Searches the pages", "Searches the people"]),
+        "{findings:#?}"
+    );
+    assert!(said(Severity::Error, &["broken", "JSON Schema"]), "{findings:#?}");
+    assert!(said(Severity::Warning, &["'lost'", "'nobody'"]), "{findings:#?}");
+    assert_eq!(&*snapshot.tool("search").unwrap().summary, "Searches the pages", "the first one stays");
 }
 
 #[tokio::test]
