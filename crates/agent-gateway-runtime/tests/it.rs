@@ -1,11 +1,15 @@
 //! The assembled gateway on in-process backends and a scripted model.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+#[path = "it/approvals.rs"]
+mod approvals;
 #[path = "it/cancel.rs"]
 mod cancel;
 #[path = "it/chat.rs"]
 mod chat;
 #[path = "it/cluster.rs"]
 mod cluster;
+#[path = "it/delegation.rs"]
+mod delegation;
 #[path = "it/idempotency.rs"]
 mod idempotency;
 #[path = "it/queue.rs"]

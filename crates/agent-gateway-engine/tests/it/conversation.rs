@@ -28,9 +28,9 @@ async fn pieces_are_passed_on_as_they_come_and_only_where_they_are_wanted() {
     world.run().await;
     assert!(world.log.said.lock().unwrap().is_empty());
     world.delivery = Delivery::Incremental;
-    let ended = world.run().await;
+    let (outcome, _) = world.finished().await;
     assert_eq!(*world.log.said.lock().unwrap(), ["one ", "two ", "three"]);
-    assert_eq!(ended.outcome.raw_text, "one two three");
+    assert_eq!(outcome.raw_text, "one two three");
 }
 
 #[tokio::test]
@@ -39,11 +39,8 @@ async fn a_fallback_that_takes_over_in_the_middle_begins_anew() {
     let mut world = World::new([broken, Reply::text("whole")]);
     world.fallback = Some("scripted/two");
     world.delivery = Delivery::Incremental;
-    let ended = world.run().await;
-    assert_eq!(
-        (ended.outcome.stop_reason, ended.outcome.raw_text.as_str()),
-        (StopReason::Completed, "whole")
-    );
+    let (outcome, _) = world.finished().await;
+    assert_eq!((outcome.stop_reason, outcome.raw_text.as_str()), (StopReason::Completed, "whole"));
     let log = world.log.events.lock().unwrap().clone();
     assert_eq!(log, [LogEvent::Reset(ResetReason::Fallback)]);
 }
@@ -64,8 +61,8 @@ async fn what_was_said_before_the_end_came_is_kept() {
         let mut world =
             World::new([Reply::text("half an answer").then_error(ErrorKind::Unavailable, "gone")]);
         world.delivery = delivery;
-        let ended = world.run().await;
-        assert_eq!(ended.outcome.stop_reason, StopReason::Error);
-        assert_eq!(ended.unrecorded, Some(LogEvent::CutOff { text: "half an answer".into() }));
+        let (outcome, unrecorded) = world.finished().await;
+        assert_eq!(outcome.stop_reason, StopReason::Error);
+        assert_eq!(unrecorded, Some(LogEvent::CutOff { text: "half an answer".into() }));
     }
 }

@@ -24,7 +24,7 @@ async fn every_turn_and_every_result_is_recorded_before_the_next_thing_happens()
         Reply::text("end"),
     ]);
     let ended = world.tool(&act).tool(&once);
-    let unrecorded = ended.run().await.unrecorded;
+    let unrecorded = ended.finished().await.1;
     let log = ended.log.events.lock().unwrap().clone();
     assert_eq!(kinds(&log), ["model_turn", "tool_turn", "model_turn", "tool_started", "tool_turn"]);
     // It belongs into the write that ends the run.

@@ -39,7 +39,7 @@ fn script() -> [Reply; 4] {
 #[tokio::test]
 async fn wherever_an_attempt_is_cut_off_the_next_one_comes_to_the_same_end() {
     let whole = World::new(script()).tool(&Arc::new(FnTool::text("act", "ok").unwrap()));
-    let expected = whole.run().await.outcome;
+    let expected = whole.outcome().await;
     let log = whole.log.events.lock().unwrap().clone();
     assert!(log.len() >= 6);
     for cut in 0..=log.len() {
@@ -52,7 +52,7 @@ async fn wherever_an_attempt_is_cut_off_the_next_one_comes_to_the_same_end() {
         let act = Arc::new(FnTool::text("act", "ok").unwrap());
         let mut again = World::new(script().into_iter().skip(turns)).tool(&act);
         again.past = Past::read(entries(kept)).unwrap();
-        let mut outcome = again.run().await.outcome;
+        let mut outcome = again.outcome().await;
         outcome.usage.duration_ms = expected.usage.duration_ms;
         assert_eq!(outcome, expected, "cut after {cut}");
         assert_eq!(conversation(&again), conversation(&whole), "cut after {cut}");
@@ -81,7 +81,7 @@ async fn an_answer_that_missed_its_schema_keeps_its_one_more_chance() {
     let mut again = World::new([Reply::text("{}")]);
     again.output = Some(schema);
     again.past = Past::read(entries(&log)).unwrap();
-    let outcome = again.run().await.outcome;
+    let outcome = again.outcome().await;
     assert_eq!((outcome.stop_reason, outcome.output), (StopReason::Completed, Some(json!({}))));
     assert_eq!(conversation(&again), conversation(&world));
 }

@@ -16,8 +16,8 @@ use agent_gateway_core::{
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, ModelPlan, OutputSchema, Past, Ports, PromptLayers, Recorder, Run, Setting,
-    ToolSet, drive,
+    AgentPlan, BoundTool, Ended, ModelPlan, NoDelegation, OutputSchema, Past, Ports, PromptLayers, Recorder,
+    Run, Setting, ToolSet, drive,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -90,14 +90,15 @@ impl World {
             .tools
             .iter()
             .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()));
+        let model = ModelPlan {
+            name: ModelName::new("scripted/one").unwrap(),
+            fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
+            temperature: Some(0.1),
+            max_tokens: Some(100),
+        };
         let agent = AgentPlan {
             prompt: PromptLayers::new(&Definitions::default(), &definition, 1000),
-            model: ModelPlan {
-                name: ModelName::new("scripted/one").unwrap(),
-                fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
-                temperature: Some(0.1),
-                max_tokens: Some(100),
-            },
+            model: model.clone(),
             tools: ToolSet::new(&definition.id, bound),
             input_schema: None,
             output_schema: None,
@@ -106,6 +107,7 @@ impl World {
         let run = Run {
             context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
             agent: Arc::new(agent),
+            model: model.clone(),
             message: "hello".into(),
             limits: self.limits,
             output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
@@ -113,12 +115,21 @@ impl World {
             delivery: self.delivery,
             past: self.past.clone(),
         };
-        let ports = Ports { model: &self.model, recorder: &self.log, clock: &SystemClock };
+        let ports =
+            Ports { model: &self.model, delegator: &NoDelegation, recorder: &self.log, clock: &SystemClock };
         drive(&run, ports, &self.cancel).await
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {
-        self.run().await.outcome
+        self.finished().await.0
+    }
+
+    /// How the run ended, and what the log lacks of it.
+    pub(crate) async fn finished(&self) -> (Outcome, Option<LogEvent>) {
+        match self.run().await {
+            Ended::Finished { outcome, unrecorded } => (outcome, unrecorded),
+            Ended::Suspended(rest) => panic!("the run rests: {rest:?}"),
+        }
     }
 
     /// The requests that reached the model.

@@ -63,9 +63,12 @@ async fn an_agent_is_offered_the_tools_of_its_skills_by_name_and_then_the_code_t
         }
     };
     let names = ["zeta", "alpha", "missing"];
-    assert_eq!(offered(with_skill(&names), with(ToolVisibility::Skills)).await, ["alpha", "zeta", "code"]);
+    assert_eq!(
+        offered(with_skill(&names), with(ToolVisibility::Skills)).await,
+        ["alpha", "zeta", "code", "guarded"]
+    );
     let all = offered(with_skill(&names), with(ToolVisibility::All)).await;
-    assert_eq!(all, ["alpha", "zeta", "stray", "code"], "tools that need approval are never offered");
+    assert_eq!(all, ["alpha", "zeta", "stray", "code", "guarded"]);
 }
 
 #[tokio::test]

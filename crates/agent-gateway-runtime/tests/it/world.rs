@@ -128,6 +128,15 @@ impl World {
         Self::begin(Source::with([agent("helper")]), model, store, |recipe| recipe).await
     }
 
+    /// The same with a changed recipe.
+    pub(crate) async fn on_with(
+        store: Arc<InProcessStore>,
+        model: ScriptedModel,
+        change: impl FnOnce(Recipe) -> Recipe,
+    ) -> Self {
+        Self::begin(Source::with([agent("helper")]), model, store, change).await
+    }
+
     async fn begin(
         source: Source,
         model: ScriptedModel,

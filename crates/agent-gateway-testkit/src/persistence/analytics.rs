@@ -1,7 +1,9 @@
 //! Sums over executions, where the store makes them itself.
+use std::sync::Arc;
+
 use agent_gateway_core::{
-    execution::{Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ResetReason},
-    id::{ExecutionId, ModelName},
+    execution::{Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ResetReason, StepPlace},
+    id::{ExecutionId, ModelName, SkillId},
     message::TokenUsage,
     ports::persistence::{AnalyticsStore, CostGroup, CostRow, CostWindow, PersistenceBackend},
 };
@@ -9,7 +11,7 @@ use agent_gateway_core::{
 use super::{agent, at, everyone, finish, only, queued, running, stored, turn, usage, user};
 use crate::{
     fixture::Fixture,
-    suite::{CaseResult, Finding, ensure, ensure_eq, skipped},
+    suite::{CaseResult, Finding, broken, ensure, ensure_eq, skipped},
 };
 
 /// Seconds in a day.
@@ -87,6 +89,27 @@ fn model_turn(place: u64, model: &str, tokens: u64, cost_usd: Option<f64>) -> Re
         turn.cost_usd = cost_usd;
     }
     Ok(entry)
+}
+
+/// What a workflow asks a model within a tool call costs like any other turn.
+pub async fn steps_of_a_workflow_count(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    let analytics = store.analytics().ok_or_else(|| skipped("the store leaves sums to the runtime"))?;
+    let mut step = model_turn(2, "openai/gpt-5-mini", 10, Some(0.25))?;
+    if let LogEvent::ModelTurn(turn) = &mut step.event {
+        let (skill, item) = (SkillId::new("report")?, 0);
+        turn.within = Some(Arc::new(StepPlace { call_id: "call_1".into(), skill, step: "sum".into(), item }));
+    }
+    let id = stored(&*store, running(0)?).await?.id;
+    let entries = [model_turn(1, "openai/gpt-5-mini", 100, Some(0.5))?, step];
+    store.executions().append(&id, Fence(1), &entries).await?;
+    let sums = analytics.cost(window(0, 1)?, CostGroup::Model, &everyone()).await?;
+    let [CostRow { input_tokens, output_tokens, cost_usd, .. }] = &sums[..] else {
+        return Err(broken(format!("one model took part: {sums:?}")));
+    };
+    ensure_eq!((*input_tokens, *output_tokens), (110, 55), "the tokens of a run with a workflow");
+    ensure!((cost_usd - 0.75).abs() < 1e-9, "a run with a workflow should cost 0.75, it is {cost_usd}");
+    Ok(())
 }
 
 /// By what the log says: an execution counts once for every model that took part, turns for their own model.

@@ -189,6 +189,23 @@ pub async fn a_forgotten_key_is_free(fixture: &impl Fixture<dyn PersistenceBacke
     Ok(())
 }
 
+/// A delegated execution is found by its key for as long as it is stored: its parent may rest for long.
+pub async fn a_delegated_key_is_kept(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
+    let (store, _guard) = fixture.fresh().await?;
+    let root = stored(&*store, keyed(Some("ann"), "root")?).await?;
+    let mut child = keyed(Some("ann"), "child")?;
+    child.parent_execution_id = Some(root.id.clone());
+    child.root_execution_id = Some(root.id);
+    let child = stored(&*store, child).await?;
+    ensure_eq!(store.executions().forget_keys(at(10)?).await?, 1, "how many keys were freed");
+    let (key, ann) = (IdempotencyKey::new("child")?, UserId::new("ann")?);
+    let found = store.executions().find_by_key(&key, Some(&ann)).await?;
+    ensure_eq!(found, Some(child), "the delegated execution");
+    let again = store.executions().create(&keyed(Some("ann"), "child")?).await;
+    expect_kind(again, ErrorKind::AlreadyExists, "the key of a delegated execution")?;
+    Ok(())
+}
+
 /// What was never created is not there, and that is no error.
 pub async fn an_unknown_execution_is_not_there(fixture: &impl Fixture<dyn PersistenceBackend>) -> CaseResult {
     let (store, _guard) = fixture.fresh().await?;

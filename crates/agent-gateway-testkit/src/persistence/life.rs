@@ -4,9 +4,10 @@ use std::sync::Arc;
 use agent_gateway_core::{
     Error, ErrorKind, JsonMap,
     agent::Activation,
+    approval::{ApprovalQuery, Verdict},
     capability::Durability,
     execution::{Advanced, Cursor, ExecutionQuery, Fence},
-    id::{ConnectionId, ConversationId, IdempotencyKey, InstanceId, ScheduleId},
+    id::{ApprovalId, ConnectionId, ConversationId, IdempotencyKey, InstanceId, ScheduleId},
     message::Message,
     page::PageRequest,
     ports::persistence::{
@@ -16,8 +17,18 @@ use agent_gateway_core::{
 };
 
 use super::{
-    agent, at, audit::record, conversations::conversation, deliveries::delivery, drafts::piece, everyone,
-    finish, now, queued, running, schedules::schedule, stored, turns, turns::finish_saying, user,
+    agent, at,
+    audit::record,
+    conversations::conversation,
+    deliveries::delivery,
+    drafts::piece,
+    everyone, finish, now, queued, running,
+    schedules::schedule,
+    stored,
+    suspension::{at_rest, decision},
+    turns,
+    turns::finish_saying,
+    user,
 };
 use crate::{
     fixture::Fixture,
@@ -56,6 +67,10 @@ async fn fill(store: &dyn PersistenceBackend) -> Result<Vec<String>, Finding> {
     let said = finish_saying(&[Message::user("and"), Message::assistant("so on")], 3)?;
     let ended = store.executions().advance(&talking.id, Fence(1), &said).await?;
     ensure_eq!(ended, Advanced::Applied, "the end of a turn");
+    at_rest(store, running(3)?, 2).await?;
+    let (_, asked) = at_rest(store, running(4)?, 3).await?;
+    store.approvals().decide(&asked[0].id, &decision(Verdict::Deny, at(5)?)).await?;
+    store.approvals().expire(asked[1].expires_at, 10).await?;
     store.schedules().create(&schedule(0)?).await?;
     store.users().put(&UserProfile::new(user("ann")?, at(0)?)).await?;
     store.users().put_setup(&AgentSetup::new(user("ann")?, agent("helper")?, at(0)?)).await?;
@@ -81,6 +96,7 @@ async fn read(store: &dyn PersistenceBackend) -> Result<Vec<String>, Finding> {
         format!("{logs:?}"),
         format!("{drafts:?}"),
         format!("{:?}", store.executions().instances().await?),
+        format!("{:?}", store.approvals().list(&ApprovalQuery::default(), &who, page()).await?.items),
         format!("{:?}", store.conversations().get(&conversation, &who).await?),
         format!("{:?}", store.conversations().messages(&conversation, 0, 10).await?),
         format!("{:?}", store.schedules().list(&who, page()).await?.items),
@@ -169,7 +185,14 @@ async fn closed_rows(store: &dyn PersistenceBackend) -> Result<Answers, Finding>
     let (key, process) = (IdempotencyKey::new("k")?, InstanceId::new("a process")?);
     let change = finish("done", Vec::new())?;
     let any = ConversationQuery::default();
+    let (approvals, approval, asking) = (store.approvals(), ApprovalId::generate(), ApprovalQuery::default());
+    let denied = decision(Verdict::Deny, at(5)?);
     Ok(vec![
+        ("approvals.get", approvals.get(&approval, &who).await.map(drop)),
+        ("approvals.list", approvals.list(&asking, &who, page()).await.map(drop)),
+        ("approvals.of_execution", approvals.of_execution(id).await.map(drop)),
+        ("approvals.decide", approvals.decide(&approval, &denied).await.map(drop)),
+        ("approvals.expire", approvals.expire(at(0)?, 1).await.map(drop)),
         ("ping", store.ping().await),
         ("prepare", store.prepare().await),
         ("executions.create", executions.create(&execution).await),

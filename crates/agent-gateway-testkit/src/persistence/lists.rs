@@ -1,13 +1,17 @@
 //! Lists of executions, and the cursors of every list.
 use agent_gateway_core::{
     ErrorKind,
+    approval::ApprovalQuery,
     execution::{Execution, ExecutionQuery, ExecutionStatus},
     id::{ConversationId, ExecutionId, InstanceId, ScheduleId},
     page::{PageCursor, PageRequest},
     ports::persistence::{ConversationQuery, DeliveryQuery, PersistenceBackend},
 };
 
-use super::{agent, at, audit, conversations, deliveries, everyone, pages, queued, schedules, stored};
+use super::{
+    agent, at, audit, conversations, deliveries, everyone, pages, queued, running, schedules, stored,
+    suspension,
+};
 use crate::{
     fixture::Fixture,
     suite::{CaseResult, Finding, broken, ensure, ensure_eq, expect_kind},
@@ -140,19 +144,21 @@ pub async fn a_foreign_cursor_is_invalid(fixture: &impl Fixture<dyn PersistenceB
         store.schedules().create(&schedules::schedule(number)?).await?;
         store.deliveries().enqueue(&[deliveries::delivery("webhook")?], at(number)?).await?;
         store.audit().append(&audit::record(number)?).await?;
+        suspension::at_rest(store, running(number)?, 1).await?;
     }
     let (who, first) = (everyone(), || PageRequest::first(1));
     let (executions, deliveries) = (ExecutionQuery::default(), DeliveryQuery::default());
-    let conversations = ConversationQuery::default();
+    let (conversations, approvals) = (ConversationQuery::default(), ApprovalQuery::default());
     let own = [
         store.executions().list(&executions, &who, first()).await?.next,
         store.conversations().list(&conversations, &who, first()).await?.next,
         store.schedules().list(&who, first()).await?.next,
         store.deliveries().list(&deliveries, &who, first()).await?.next,
         store.audit().list(first()).await?.next,
+        store.approvals().list(&approvals, &who, first()).await?.next,
     ];
     let own: Vec<PageCursor> = own.into_iter().flatten().collect();
-    ensure_eq!(own.len(), 5, "the lists that give a cursor when there are more rows than the page holds");
+    ensure_eq!(own.len(), 6, "the lists that give a cursor when there are more rows than the page holds");
     for list in 0..own.len() {
         let strange = ["", "1", "0:x", "%00"].map(|text| PageCursor(text.to_owned()));
         let others =
@@ -165,7 +171,8 @@ pub async fn a_foreign_cursor_is_invalid(fixture: &impl Fixture<dyn PersistenceB
                 2 => store.schedules().list(&who, page).await.map(drop),
                 3 => store.deliveries().list(&deliveries, &who, page).await.map(drop),
                 4 => store.audit().list(page).await.map(drop),
-                _ => return Err(broken("there are five lists")),
+                5 => store.approvals().list(&approvals, &who, page).await.map(drop),
+                _ => return Err(broken("there are six lists")),
             };
             expect_kind(answer, ErrorKind::Invalid, &format!("list {list} behind the foreign {cursor:?}"))?;
         }

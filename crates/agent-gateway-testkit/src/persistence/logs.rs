@@ -2,41 +2,47 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{
-    ErrorKind, JsonMap,
+    ErrorKind, JsonMap, Timestamp,
+    approval::{ApprovalStatus, AskedCall, Decision, Verdict},
     execution::{
-        Cursor, Fence, LogEntry, LogEvent, ModelTurn, ResetReason, ResultForm, ToolOutcome, ToolTurn,
+        Cursor, Fence, LogEntry, LogEvent, ModelTurn, ResetReason, ResultForm, StepPlace, ToolOutcome,
+        ToolTurn, Usage,
     },
-    id::{ExecutionId, ModelName},
+    id::{ApprovalId, ExecutionId, ModelName, SkillId, UserId},
     message::{Arguments, TokenUsage, ToolCall},
     ports::persistence::PersistenceBackend,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{at, finish, object, outcome, running, stored, turn, turns};
+use super::{at, finish, object, outcome, running, stored, turn, turns, usage};
 use crate::{
     fixture::Fixture,
     suite::{CaseResult, Finding, broken, ensure, ensure_eq, expect_kind},
 };
 
-/// One entry of every kind, with something in every field.
-fn every_kind() -> Result<Vec<LogEntry>, Finding> {
-    let call = |id: &str, arguments| ToolCall { id: id.into(), name: "search".into(), arguments };
-    let tool = |outcome, cut_from, form| {
-        LogEvent::ToolTurn(ToolTurn {
-            call_id: "call_1".into(),
-            name: "search".into(),
-            arguments: Arguments::Object(object(json!({"q": "x", "a": 1}))),
-            outcome,
-            content: "{\"found\": []}".into(),
-            cut_from,
-            whole: cut_from.map(|_| "{\"found\": [], \"more\": true}".into()),
-            form,
-            duration_ms: 12,
-            within: None,
-        })
-    };
-    let events = [
+fn call(id: &str, arguments: Arguments) -> ToolCall {
+    ToolCall { id: id.into(), name: "search".into(), arguments }
+}
+
+fn tool(outcome: ToolOutcome, cut_from: Option<usize>, form: ResultForm) -> ToolTurn {
+    ToolTurn {
+        call_id: "call_1".into(),
+        name: "search".into(),
+        arguments: Arguments::Object(object(json!({"q": "x", "a": 1}))),
+        outcome,
+        content: "{\"found\": []}".into(),
+        cut_from,
+        whole: cut_from.map(|_| "{\"found\": [], \"more\": true}".into()),
+        form,
+        duration_ms: 12,
+        within: None,
+    }
+}
+
+/// What happens in a run that answers by itself, with something in every field.
+fn of_a_run() -> Result<Vec<LogEvent>, Finding> {
+    Ok(vec![
         LogEvent::ModelTurn(ModelTurn {
             model: ModelName::new("openai/gpt-5-mini")?,
             text: "I look it up.".into(),
@@ -50,13 +56,70 @@ fn every_kind() -> Result<Vec<LogEntry>, Finding> {
             within: None,
         }),
         LogEvent::ToolStarted { call_id: "call_1".into(), name: "search".into() },
-        tool(ToolOutcome::Succeeded, Some(40_000), ResultForm::Json),
-        tool(ToolOutcome::Failed, None, ResultForm::Text),
-        tool(ToolOutcome::Refused, None, ResultForm::Text),
+        LogEvent::ToolTurn(tool(ToolOutcome::Succeeded, Some(40_000), ResultForm::Json)),
+        LogEvent::ToolTurn(tool(ToolOutcome::Failed, None, ResultForm::Text)),
+        LogEvent::ToolTurn(tool(ToolOutcome::Refused, None, ResultForm::Text)),
         LogEvent::Reset(ResetReason::Resumed),
         LogEvent::Reset(ResetReason::Fallback),
+        LogEvent::CutOff { text: "I was about".into() },
         LogEvent::Finished(outcome("done")?),
-    ];
+    ])
+}
+
+/// What happens in one with workflows, and with calls that wait for a person.
+fn of_a_run_that_rests() -> Result<Vec<LogEvent>, Finding> {
+    let place = |item| {
+        let skill = SkillId::new("report")?;
+        Ok::<_, Finding>(Some(Arc::new(StepPlace {
+            call_id: "call_1".into(),
+            skill,
+            step: "look it up".into(),
+            item,
+        })))
+    };
+    let mut said = turn(1, "as told")?.event;
+    if let LogEvent::ModelTurn(turn) = &mut said {
+        turn.within = place(0)?;
+    }
+    let done = ToolTurn { within: place(3)?, ..tool(ToolOutcome::Succeeded, None, ResultForm::Json) };
+    let approval_id = ApprovalId::new("approval_1")?;
+    let asked = |question: Option<&str>| LogEvent::ApprovalRequested {
+        approval_id: approval_id.clone(),
+        call: AskedCall {
+            call_id: "call_1".into(),
+            tool: "search".into(),
+            arguments: object(json!({"q": "x", "a": 1.5})),
+            question: question.map(Into::into),
+        },
+        expires_at: Timestamp::UNIX_EPOCH,
+    };
+    let settled = |status, decision| {
+        let (approval_id, call_id) = (approval_id.clone(), "call_1".into());
+        LogEvent::ApprovalSettled { approval_id, call_id, status, decision }
+    };
+    let edited = Decision {
+        verdict: Verdict::Edit { arguments: object(json!({"q": {"z": 1, "a": [2.5, null]}})) },
+        by: Some(UserId::new("apikey:ann")?),
+        at: at(8)?,
+        reason: Some("that one".into()),
+    };
+    let denied = Decision { verdict: Verdict::Deny, by: None, at: at(8)?, reason: None };
+    Ok(vec![
+        said,
+        LogEvent::ToolTurn(done),
+        asked(None),
+        asked(Some("Is that all right?")),
+        LogEvent::Suspended { delegated: vec![ExecutionId::new("child")?], usage: usage()? },
+        LogEvent::Suspended { delegated: Vec::new(), usage: Usage::default() },
+        settled(ApprovalStatus::Approved, Some(edited)),
+        settled(ApprovalStatus::Denied, Some(denied)),
+        settled(ApprovalStatus::Expired, None),
+    ])
+}
+
+/// One entry of every kind.
+fn every_kind() -> Result<Vec<LogEntry>, Finding> {
+    let events = of_a_run_that_rests()?.into_iter().chain(of_a_run()?);
     (1..)
         .zip(events)
         .map(|(place, event)| Ok(LogEntry { sequence: Cursor(place), at: at(7)?, event }))

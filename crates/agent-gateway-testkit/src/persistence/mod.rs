@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub mod analytics;
+pub mod approvals;
 pub mod audit;
 pub mod connections;
 pub mod conversations;
@@ -36,6 +37,7 @@ pub mod logs;
 pub mod ownership;
 pub mod presence;
 pub mod schedules;
+pub mod suspension;
 pub mod transitions;
 pub mod turns;
 pub mod users;
@@ -50,6 +52,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         every_owner_has_keys_of_their_own,
         a_key_finds_its_execution,
         a_forgotten_key_is_free,
+        a_delegated_key_is_kept,
         an_unknown_execution_is_not_there,
     ],
     transitions: [
@@ -100,6 +103,38 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         of_many_finishers_one_is_heard,
         an_end_and_its_words_are_seen_together,
         turns_that_end_together_keep_apart,
+    ],
+    suspension: [
+        a_suspension_stores_everything,
+        a_suspension_needs_no_approvals,
+        a_suspension_needs_a_running_run_and_its_fence,
+        a_suspension_over_a_gap_changes_nothing,
+        an_unknown_execution_cannot_rest,
+        a_suspended_run_cannot_start,
+        a_resumed_run_can_start,
+        only_a_suspended_run_can_resume,
+        of_many_that_resume_one_wins,
+        the_end_withdraws_what_is_pending,
+        a_refused_end_withdraws_nothing,
+        a_suspended_turn_keeps_its_conversation,
+        what_waits_is_no_orphan,
+        suspended_runs_are_listed,
+    ],
+    approvals: [
+        an_approval_comes_back_as_it_was,
+        an_unknown_approval_is_not_there,
+        a_decision_is_stored,
+        an_edit_keeps_its_arguments,
+        a_late_decision_changes_nothing,
+        of_many_decisions_the_first_counts,
+        what_is_due_expires_oldest_first,
+        all_calls_of_a_run_expire,
+        of_a_decision_and_an_expiry_one_counts,
+        approvals_of_a_run_come_in_order,
+        every_filter_narrows_the_approvals,
+        approvals_of_others_are_hidden,
+        pages_show_every_approval_once,
+        approvals_asked_meanwhile_do_not_shift_pages,
     ],
     presence: [
         announced_processes_are_known,
@@ -180,6 +215,7 @@ suite!($ persistence, persistence_suite, [Fixture<dyn PersistenceBackend>], {
         costs_are_summed_by_user,
         costs_are_summed_by_day,
         costs_are_summed_by_model,
+        steps_of_a_workflow_count,
         sums_keep_to_window_and_owner,
     ],
     values: [

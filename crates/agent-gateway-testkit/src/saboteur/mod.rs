@@ -1,6 +1,7 @@
 //! Backends that break one rule each. A suite that lets one of them pass is broken itself.
 //!
 //! Each wraps a good backend and names the case that must find it.
+mod approvals;
 mod auth;
 mod lock;
 mod memory;
@@ -10,6 +11,7 @@ mod queue;
 mod rates;
 mod streams;
 
+pub use approvals::{ForgetsToAsk, KeepsAsking, LosesDecisions};
 pub use auth::AdmitsEmpty;
 pub use lock::{IgnoresExpiry, StuckFence};
 pub use memory::MixesScopes;

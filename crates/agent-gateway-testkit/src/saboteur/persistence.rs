@@ -3,12 +3,13 @@ use std::{fmt, sync::Arc};
 
 use agent_gateway_core::{
     Result, Timestamp,
+    approval::{Approval, Decided, Decision},
     capability::BackendInfo,
     clock::to_micros,
     execution::{
         Advanced, Cursor, Draft, DraftPiece, Execution, ExecutionQuery, Fence, LogEntry, Transition,
     },
-    id::{ExecutionId, IdempotencyKey, InstanceId, UserId},
+    id::{ApprovalId, ExecutionId, IdempotencyKey, InstanceId, UserId},
     page::{Page, PageCursor, PageRequest},
     ports::persistence::{
         AnalyticsStore, ApprovalStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore,
@@ -17,6 +18,8 @@ use agent_gateway_core::{
     principal::{Principal, Visibility},
 };
 use async_trait::async_trait;
+
+use super::approvals::Approvals;
 
 /// A store of executions that tells every caller that its change was made.
 /// Found by [`of_many_finishers_one_wins`](crate::persistence::transitions::of_many_finishers_one_wins).
@@ -49,7 +52,7 @@ pub struct CountsRows;
 #[derive(Debug)]
 pub struct CutsInstants;
 
-/// How a saboteur of executions differs; what it does not name is done right.
+/// How a saboteur of executions and their approvals differs; what it does not name is done right.
 #[async_trait]
 pub trait Sabotage: fmt::Debug + Send + Sync + 'static {
     /// What is stored of a new execution.
@@ -95,6 +98,19 @@ pub trait Sabotage: fmt::Debug + Send + Sync + 'static {
         change: &Transition,
     ) -> Result<Advanced> {
         inner.advance(id, fence, change).await
+    }
+    /// A decision.
+    async fn decide(
+        &self,
+        inner: &dyn ApprovalStore,
+        id: &ApprovalId,
+        decision: &Decision,
+    ) -> Result<Decided> {
+        inner.decide(id, decision).await
+    }
+    /// What is shown of an approval.
+    fn shown(&self, approval: Approval) -> Approval {
+        approval
     }
     /// A list.
     async fn list(
@@ -176,23 +192,29 @@ impl Sabotage for CutsInstants {
     }
 }
 
-/// A backend that does as the inner one, but for its executions.
+/// A backend that does as the inner one, but for its executions and their approvals.
 #[derive(Debug)]
 pub struct Saboteur<S> {
     inner: Arc<dyn PersistenceBackend>,
     executions: Executions<S>,
+    approvals: Approvals<S>,
 }
 
 #[derive(Debug)]
 struct Executions<S> {
     inner: Arc<dyn PersistenceBackend>,
-    sabotage: S,
+    sabotage: Arc<S>,
 }
 
 impl<S: Sabotage> Saboteur<S> {
     /// Wraps a good backend.
     pub fn new(inner: Arc<dyn PersistenceBackend>, sabotage: S) -> Self {
-        Self { executions: Executions { inner: inner.clone(), sabotage }, inner }
+        let sabotage = Arc::new(sabotage);
+        Self {
+            executions: Executions { inner: inner.clone(), sabotage: sabotage.clone() },
+            approvals: Approvals { inner: inner.clone(), sabotage },
+            inner,
+        }
     }
 }
 
@@ -214,7 +236,7 @@ impl<S: Sabotage> PersistenceBackend for Saboteur<S> {
         &self.executions
     }
     fn approvals(&self) -> &dyn ApprovalStore {
-        self.inner.approvals()
+        &self.approvals
     }
     fn conversations(&self) -> &dyn ConversationStore {
         self.inner.conversations()

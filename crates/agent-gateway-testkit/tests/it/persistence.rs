@@ -4,9 +4,9 @@ use agent_gateway_core::{Result, in_process::InProcessStore, ports::persistence:
 use agent_gateway_testkit::{
     Fixture, persistence,
     saboteur::{
-        BuriesTheLiving, CountsRows, CutsInstants, DropsLogEntries, ForgetsWhatWasSaid, IgnoresFences,
-        IgnoresVisibility, KeepsKeys, LetsTurnsIn, LosesDrafts, LosesTransitions, Sabotage, Saboteur,
-        TrustsLatePieces,
+        BuriesTheLiving, CountsRows, CutsInstants, DropsLogEntries, ForgetsToAsk, ForgetsWhatWasSaid,
+        IgnoresFences, IgnoresVisibility, KeepsAsking, KeepsKeys, LetsTurnsIn, LosesDecisions, LosesDrafts,
+        LosesTransitions, Sabotage, Saboteur, TrustsLatePieces,
     },
 };
 use async_trait::async_trait;
@@ -99,4 +99,19 @@ async fn a_store_that_calls_living_processes_dead_is_found() {
 #[tokio::test]
 async fn a_store_that_never_frees_a_key_is_found() {
     is_found(|| KeepsKeys, "a_forgotten_key_is_free").await;
+}
+
+#[tokio::test]
+async fn a_store_that_loses_decisions_is_found() {
+    is_found(|| LosesDecisions, "of_many_decisions_the_first_counts").await;
+}
+
+#[tokio::test]
+async fn a_store_that_asks_for_what_has_ended_is_found() {
+    is_found(|| KeepsAsking, "the_end_withdraws_what_is_pending").await;
+}
+
+#[tokio::test]
+async fn a_store_that_forgets_what_a_run_waits_for_is_found() {
+    is_found(|| ForgetsToAsk, "a_suspension_stores_everything").await;
 }

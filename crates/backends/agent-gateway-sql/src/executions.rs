@@ -1,7 +1,9 @@
 //! Executions as rows of `executions`.
 use agent_gateway_core::{
     Result, Timestamp,
-    execution::{Execution, ExecutionQuery, ExecutionStatus, Fence, Fingerprint, Idempotency, Outcome},
+    execution::{
+        Execution, ExecutionQuery, ExecutionStatus, Fence, Fingerprint, Idempotency, Outcome, RunOptions,
+    },
     id::{ConversationId, ExecutionId, IdempotencyKey, UserId},
     page::{Page, PageRequest},
     principal::Visibility,
@@ -120,6 +122,11 @@ pub fn finish_row(id: &ExecutionId, outcome: &Outcome, at: Timestamp) -> Result<
     ])
 }
 
+/// The values that a run's coming to rest sets: id, options.
+pub fn suspend_row(id: &ExecutionId, options: &RunOptions) -> Result<Vec<Value>> {
+    Ok(vec![id.as_str().into(), Value::json(options)?])
+}
+
 /// The execution that a row holds.
 pub fn read_row<R: RowExt>(row: &R) -> Result<Execution> {
     let mut execution = Execution::new(
@@ -179,11 +186,11 @@ pub async fn find_by_key<D: Database>(
     one(database, statement.all(database.names())).await
 }
 
-/// Frees the idempotency keys of executions accepted before `before`; answers how many there were.
+/// Frees the idempotency keys of executions accepted before `before`, except of delegated ones; answers how many there were.
 pub async fn forget_keys<D: Database>(database: &D, before: Timestamp) -> Result<u64> {
     let text = "UPDATE {p}executions SET idempotency_key = NULL, idempotency_fingerprint = NULL WHERE id IN (\
-                SELECT id FROM {p}executions WHERE idempotency_key IS NOT NULL AND created_at < $1 \
-                ORDER BY created_at, id LIMIT $2)";
+                SELECT id FROM {p}executions WHERE idempotency_key IS NOT NULL AND parent_execution_id IS NULL \
+                AND created_at < $1 ORDER BY created_at, id LIMIT $2)";
     let statement = Statement::new(database.names(), text, vec![before.into(), FREED_AT_ONCE.into()]);
     let mut freed = 0;
     loop {

@@ -20,6 +20,7 @@ mod select;
 pub mod schema;
 
 // The stores, written once over a small port to the driver.
+pub mod approvals;
 mod database;
 pub mod drafts;
 pub mod executions;

@@ -58,11 +58,12 @@ impl Names {
         Self { prefix: self.prefix.clone(), schema: self.schema.replace('"', "") }
     }
 
-    /// Fills a template: `{p}` becomes schema and prefix of a table, `{x}` the prefix inside an index name.
+    /// Fills a template: `{p}` becomes schema and prefix of a table, `{x}` the prefix inside an index name, `{s}` the schema
+    /// before the name of an index that goes.
     #[must_use]
     pub fn fill(&self, template: &str) -> Arc<str> {
         let qualified = self.table("");
-        template.replace("{p}", &qualified).replace("{x}", &self.prefix).into()
+        template.replace("{p}", &qualified).replace("{x}", &self.prefix).replace("{s}", &self.schema).into()
     }
 }
 
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn templates_name_schema_and_prefix() {
         let names = Names::new("gw_").unwrap().in_schema("main").unwrap();
-        assert_eq!(&*names.fill("{p}users ix_{x}users"), "\"main\".gw_users ix_gw_users");
+        assert_eq!(&*names.fill("{p}users ix_{x}users {s}i"), "\"main\".gw_users ix_gw_users \"main\".i");
         assert_eq!(names.migrations(), "\"main\".gw_agw_migrations");
         assert!(Names::default().in_schema("pg_mine").is_err());
         assert!(Names::default().in_schema("").is_err());

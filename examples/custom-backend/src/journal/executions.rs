@@ -21,7 +21,7 @@ use super::shared::Shared;
 pub(super) enum Change {
     Create(Box<Execution>),
     ForgetKeys { before: Timestamp },
-    Advance { id: ExecutionId, fence: Fence, change: Transition },
+    Advance { id: ExecutionId, fence: Fence, change: Box<Transition> },
     Append { id: ExecutionId, fence: Fence, entries: Vec<LogEntry> },
     AppendDraft { id: ExecutionId, fence: Fence, piece: DraftPiece },
     Announce { instance: InstanceId, until: Timestamp },
@@ -80,7 +80,7 @@ impl ExecutionStore for Shared {
         let turn = self.begin().await?;
         let advanced = turn.memory().executions().advance(id, fence, change).await?;
         if advanced == Advanced::Applied {
-            turn.append(Change::Advance { id: id.clone(), fence, change: change.clone() }).await?;
+            turn.append(Change::Advance { id: id.clone(), fence, change: Box::new(change.clone()) }).await?;
         }
         Ok(advanced)
     }

@@ -142,15 +142,18 @@ impl ExecutionStore for Executions {
             Transition::Finish { outcome, entries, said, at } => {
                 let fresh = stored.fresh(entries)?;
                 self.table.check_length(stored.log.len() + fresh.len(), "log entries")?;
-                self.approvals.rows()?.withdraw(id);
+                let mut waiting = self.approvals.rows()?;
                 let Some(session) = stored.execution.session_id.clone().filter(|_| !said.is_empty()) else {
-                    return rows.finish(id, fresh, outcome, *at).map(|()| Advanced::Applied);
+                    rows.finish(id, fresh, outcome, *at)?;
+                    waiting.withdraw(id);
+                    return Ok(Advanced::Applied);
                 };
-                // Both locks are held to the end, so that nobody sees one change without the other.
+                // All locks are held to the end, so that nobody sees one change without the other.
                 let mut conversations = self.conversations.rows()?;
                 let length = conversations.messages(&session).len() + said.len();
                 self.conversations.check_length(length, "messages")?;
                 rows.finish(id, fresh, outcome, *at)?;
+                waiting.withdraw(id);
                 conversations.grow(&session, said, *at);
                 Ok(Advanced::Applied)
             }

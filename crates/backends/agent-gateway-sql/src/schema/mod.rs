@@ -63,9 +63,10 @@ impl Dialect {
 /// The migrations for these names. Each is safe on a database that the reference made, once [`adoption`] has been done.
 #[must_use]
 pub fn migrations(names: &Names, dialect: &Dialect) -> Migrator {
-    let shared: [Template; 2] = [
+    let shared: [Template; 3] = [
         (1, "base tables", include_str!("0001_base.sql")),
         (3, "streams and recovery", include_str!("0003_streams.sql")),
+        (5, "approvals", include_str!("0005_approvals.sql")),
     ];
     let migration = |(version, description, template): Template| {
         let text = |names: &Names| AssertSqlSafe(names.fill(&dialect.fill(template))).into_sql_str();

@@ -13,7 +13,9 @@ use agent_gateway_core::{
 };
 use async_trait::async_trait;
 
-use crate::{Change, Database, Entry, Recorded, Said, Value, Writer, drafts, executions, log, presence};
+use crate::{
+    Change, Database, Entry, Recorded, Said, Value, Writer, approvals, drafts, executions, log, presence,
+};
 
 /// A database whose writes share transactions.
 pub trait Grouped: Database {
@@ -88,6 +90,14 @@ impl<D: Grouped> ExecutionStore for Executions<D> {
                 let instance = Value::word(instance.as_ref());
                 let row = vec![id.as_str().into(), Value::number(fence.0)?, instance, (*at).into()];
                 Change::Start { fence: *fence, row }
+            }
+            Transition::Suspend { approvals, options, entries } => Change::Suspend {
+                row: executions::suspend_row(id, options)?,
+                entries: rows(id, entries)?,
+                approvals: approvals.iter().map(approvals::row).collect::<Result<_>>()?,
+            },
+            Transition::Resume { instance } => {
+                Change::Resume { row: vec![id.as_str().into(), Value::word(instance.as_ref())] }
             }
             Transition::Finish { outcome, entries, said, at } => Change::Finish {
                 row: executions::finish_row(id, outcome, *at)?,

@@ -50,6 +50,20 @@ pub enum Change {
         /// Id, fence, process, instant.
         row: Vec<Value>,
     },
+    /// The run comes to rest.
+    Suspend {
+        /// See [`executions::suspend_row`](crate::executions::suspend_row).
+        row: Vec<Value>,
+        /// The end of the log until now.
+        entries: Vec<Entry>,
+        /// What it waits for. See [`approvals::row`](crate::approvals::row).
+        approvals: Vec<Vec<Value>>,
+    },
+    /// What the run waited for is there.
+    Resume {
+        /// Id, process.
+        row: Vec<Value>,
+    },
     /// The end of the run, and what it adds to its conversation.
     Finish {
         /// See [`executions::finish_row`](crate::executions::finish_row).

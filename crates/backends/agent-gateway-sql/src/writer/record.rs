@@ -21,13 +21,37 @@ struct State {
     end: Cursor,
     /// Whether there is a draft.
     drafted: bool,
+    /// Whether somebody is asked for something.
+    asked: bool,
+}
+
+impl State {
+    /// Whether a change that this attempt asks for may happen.
+    fn allows(&self, fence: Fence, change: &Change) -> bool {
+        match change {
+            Change::Start { fence: new, .. } => {
+                let waits = matches!(self.status, ExecutionStatus::Queued | ExecutionStatus::Running);
+                waits && *new > self.fence
+            }
+            Change::Suspend { .. } => self.status == ExecutionStatus::Running && fence == self.fence,
+            Change::Resume { .. } => self.status == ExecutionStatus::Suspended && fence == self.fence,
+            Change::Finish { .. } | Change::Append { .. } | Change::Draft { .. } => {
+                !self.status.is_final() && fence == self.fence
+            }
+        }
+    }
 }
 
 /// The rows that a run of changes writes.
 #[derive(Default)]
 struct Rows<'r> {
     starts: Vec<&'r [Value]>,
+    suspensions: Vec<&'r [Value]>,
+    resumptions: Vec<&'r [Value]>,
     finishes: Vec<&'r [Value]>,
+    approvals: Vec<&'r [Value]>,
+    /// The executions whose pending approvals go.
+    withdrawn: Vec<&'r [Value]>,
     entries: Vec<&'r [Value]>,
     pieces: Vec<&'r [Value]>,
     /// The executions whose draft goes.
@@ -56,6 +80,10 @@ impl<D: Driver> Engine<D> {
             reply.set(decide(states.get(&**id), key, *fence, change, &mut rows));
         }
         self.write_rows(&texts.start, &rows.starts).await?;
+        self.write_rows(&texts.suspend, &rows.suspensions).await?;
+        self.write_rows(&texts.resume, &rows.resumptions).await?;
+        self.write_rows(&texts.ask, &rows.approvals).await?;
+        self.write_rows(&texts.withdraw, &rows.withdrawn).await?;
         self.write_rows(&texts.undraft, &rows.undrafted).await?;
         self.write_rows(&texts.append, &rows.entries).await?;
         self.write_rows(&texts.draft, &rows.pieces).await?;
@@ -71,7 +99,8 @@ fn state<R: Columns>(row: &R) -> Result<(String, State)> {
     let status = ExecutionStatus::parse(&row.need_text("status")?)?;
     let (fence, end) = (Fence(row.count("fence")?), Cursor(row.count("last")?));
     let drafted = row.flag("drafted")?.unwrap_or_default();
-    Ok((row.need_text("id")?, State { status, fence, end, drafted }))
+    let asked = row.flag("asked")?.unwrap_or_default();
+    Ok((row.need_text("id")?, State { status, fence, end, drafted, asked }))
 }
 
 /// Compares a change with what is stored, and adds its rows where it may happen.
@@ -83,12 +112,7 @@ fn decide<'r>(
     rows: &mut Rows<'r>,
 ) -> Result<Recorded> {
     let Some(state) = state else { return Ok(Recorded::Unknown) };
-    let allowed = !state.status.is_final()
-        && match change {
-            Change::Start { fence: new, .. } => *new > state.fence,
-            Change::Finish { .. } | Change::Append { .. } | Change::Draft { .. } => fence == state.fence,
-        };
-    if !allowed {
+    if !state.allows(fence, change) {
         return Ok(Recorded::Refused { status: state.status, fence: state.fence });
     }
     let end = match change {
@@ -96,9 +120,22 @@ fn decide<'r>(
             rows.starts.push(row);
             state.end
         }
+        Change::Suspend { row, entries, approvals } => {
+            let end = append(state.end, entries, rows)?;
+            rows.suspensions.push(row);
+            rows.approvals.extend(approvals.iter().map(Vec::as_slice));
+            end
+        }
+        Change::Resume { row } => {
+            rows.resumptions.push(row);
+            state.end
+        }
         Change::Finish { row, entries, said } => {
             let end = append(state.end, entries, rows)?;
             rows.finishes.push(row);
+            if state.asked {
+                rows.withdrawn.push(key);
+            }
             if let Some(said) = said {
                 rows.messages.extend(said.messages.iter().map(Vec::as_slice));
                 rows.growths.push(&said.growth);
@@ -114,7 +151,8 @@ fn decide<'r>(
             state.end
         }
     };
-    if state.drafted && (end != state.end || matches!(change, Change::Finish { .. })) {
+    let rests = matches!(change, Change::Suspend { .. } | Change::Finish { .. });
+    if state.drafted && (end != state.end || rests) {
         rows.undrafted.push(key);
     }
     Ok(Recorded::Applied(end))

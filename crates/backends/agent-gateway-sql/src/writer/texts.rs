@@ -2,6 +2,7 @@
 use super::bulk::{Bulk, Given};
 use crate::{
     Column, Kind, Names, Syntax,
+    approvals::COLUMNS as APPROVAL_COLUMNS,
     drafts::COLUMNS as DRAFT_COLUMNS,
     executions::{FINISH_CLEARS, FINISH_COLUMNS},
     log::COLUMNS as LOG_COLUMNS,
@@ -14,7 +15,13 @@ pub(super) struct RecordTexts {
     /// What is stored now.
     pub(super) states: Bulk,
     pub(super) start: Bulk,
+    pub(super) suspend: Bulk,
+    pub(super) resume: Bulk,
     pub(super) finish: Bulk,
+    /// Approvals that are pending from now on.
+    pub(super) ask: Bulk,
+    /// The end of pending approvals whose execution has ended.
+    pub(super) withdraw: Bulk,
     /// Log entries.
     pub(super) append: Bulk,
     /// Pieces of drafts.
@@ -34,7 +41,11 @@ impl RecordTexts {
             lock: (syntax == Syntax::Postgres).then(|| bulk(&[Kind::Text], lock)),
             states: bulk(&[Kind::Text], states),
             start: bulk(&[Kind::Text, Kind::Int, Kind::Text, Kind::Time], start),
+            suspend: bulk(&[Kind::Text, Kind::Json], suspend),
+            resume: bulk(&[Kind::Text, Kind::Text], resume),
             finish: bulk(&Column::kinds(&FINISH_COLUMNS), finish),
+            ask: bulk(&Column::kinds(&APPROVAL_COLUMNS), ask),
+            withdraw: bulk(&[Kind::Text], withdraw),
             append: bulk(&Column::kinds(&LOG_COLUMNS), append),
             draft: bulk(&Column::kinds(&DRAFT_COLUMNS), draft),
             undraft: bulk(&[Kind::Text], undraft),
@@ -51,9 +62,10 @@ fn lock(ids: &Given) -> String {
 fn states(ids: &Given) -> String {
     format!(
         "SELECT id, status, fence, \
-         (SELECT max(sequence) FROM {{p}}execution_log WHERE execution_id = id) AS last, \
-         EXISTS (SELECT 1 FROM {{p}}execution_drafts WHERE execution_id = id) AS drafted \
-         FROM {{p}}executions WHERE {}",
+         (SELECT max(sequence) FROM {{p}}execution_log WHERE execution_id = run.id) AS last, \
+         EXISTS (SELECT 1 FROM {{p}}execution_drafts WHERE execution_id = run.id) AS drafted, \
+         EXISTS (SELECT 1 FROM {{p}}approvals WHERE execution_id = run.id AND status = 'pending') AS asked \
+         FROM {{p}}executions AS run WHERE {}",
         ids.has("id")
     )
 }
@@ -64,6 +76,37 @@ fn start(changes: &Given) -> String {
          instance = change.column3, started_at = coalesce(started_at, change.column4) \
          FROM {} WHERE id = change.column1",
         changes.table("change")
+    )
+}
+
+fn suspend(changes: &Given) -> String {
+    format!(
+        "UPDATE {{p}}executions SET status = 'suspended', options = change.column2, instance = NULL \
+         FROM {} WHERE id = change.column1",
+        changes.table("change")
+    )
+}
+
+fn resume(changes: &Given) -> String {
+    format!(
+        "UPDATE {{p}}executions SET status = 'queued', instance = change.column2 \
+         FROM {} WHERE id = change.column1",
+        changes.table("change")
+    )
+}
+
+fn ask(approvals: &Given) -> String {
+    format!(
+        "INSERT INTO {{p}}approvals ({}) SELECT * FROM {} WHERE column1 IS NOT NULL",
+        Column::list(&APPROVAL_COLUMNS),
+        approvals.table("new")
+    )
+}
+
+fn withdraw(ids: &Given) -> String {
+    format!(
+        "UPDATE {{p}}approvals SET status = 'withdrawn' WHERE {} AND status = 'pending'",
+        ids.has("execution_id")
     )
 }
 
