@@ -40,6 +40,7 @@ pub(crate) fn tool(options: TokenStream, item: TokenStream) -> Result<TokenStrea
         impl #name {
             #(#about)*
             #(#own)*
+            #[allow(clippy::needless_pass_by_value)]
             #visibility #signature #block
         }
 
@@ -167,7 +168,7 @@ impl Given {
                 }
                 Parameter::Arguments(type_) => {
                     given.passed.push(quote!(#value));
-                    (type_, quote_spanned!(type_.span()=> #expanded::read::<#type_>(#arguments)?))
+                    (&**type_, quote_spanned!(type_.span()=> #expanded::read::<#type_>(#arguments)?))
                 }
                 Parameter::Argument(argument) => {
                     let Argument { name, type_, passing, .. } = &**argument;

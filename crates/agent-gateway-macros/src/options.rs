@@ -87,7 +87,7 @@ impl Options {
             let key = entry.key.to_string();
             let read = match seen.contains(&key) {
                 true => Err(Error::new(entry.key.span(), format!("`{key}` is given twice"))),
-                false => options.set(entry),
+                false => options.set(&entry),
             };
             seen.push(key);
             if let Err(error) = read {
@@ -97,16 +97,16 @@ impl Options {
         wrong.map_or(Ok(options), Err)
     }
 
-    fn set(&mut self, entry: Entry) -> Result<()> {
+    fn set(&mut self, entry: &Entry) -> Result<()> {
         let key = entry.key.to_string();
         match key.as_str() {
-            "name" => self.name = Some(name::given(&text(&entry, "name = \"search-docs\"")?)?),
-            "description" => self.description = Some(syn::parse2(value(&entry, "description = \"..\"")?)?),
-            "allowed_agents" => self.allowed_agents = Some(agents(&entry)?),
-            "require_approval" => self.approval = approval(&entry)?,
-            "retry" => self.retry = retry(&entry)?,
-            "parameters" => self.parameters = Some(syn::parse2(value(&entry, "parameters = json!({..})")?)?),
-            "crate" => self.library = syn::parse2(value(&entry, "crate = agent_gateway_core")?)?,
+            "name" => self.name = Some(name::given(&text(entry, "name = \"search-docs\"")?)?),
+            "description" => self.description = Some(syn::parse2(value(entry, "description = \"..\"")?)?),
+            "allowed_agents" => self.allowed_agents = Some(agents(entry)?),
+            "require_approval" => self.approval = approval(entry)?,
+            "retry" => self.retry = retry(entry)?,
+            "parameters" => self.parameters = Some(syn::parse2(value(entry, "parameters = json!({..})")?)?),
+            "crate" => self.library = syn::parse2(value(entry, "crate = agent_gateway_core")?)?,
             _ => {
                 let message = format!("`{key}` is not an option of `#[tool]`: there are {KNOWN}");
                 return Err(Error::new(entry.key.span(), message));

@@ -11,7 +11,7 @@ pub(crate) enum Parameter {
     /// `&ToolContext`.
     Context,
     /// The struct of all arguments.
-    Arguments(Type),
+    Arguments(Box<Type>),
     /// One argument.
     Argument(Box<Argument>),
 }
@@ -73,7 +73,7 @@ impl Parameter {
             Marks { arguments: Some(_), .. } if passing == Passing::Borrowed => {
                 Err(Error::new_spanned(&input.ty, "`#[arguments]` stands on a struct, not on a text"))
             }
-            Marks { arguments: Some(_), .. } => Ok(Self::Arguments(type_)),
+            Marks { arguments: Some(_), .. } => Ok(Self::Arguments(Box::new(type_))),
             Marks { default, .. } => {
                 let name = name::of_parameter(named(input)?)?;
                 Ok(Self::Argument(Box::new(Argument { name, description, type_, passing, default })))

@@ -70,7 +70,6 @@ impl<T: JsonSchema + DeserializeOwned> Parameter<T> {
     where
         T: Serialize,
     {
-        #[expect(clippy::disallowed_methods, reason = "a default is any value of the application's")]
         match serde_json::to_value(value) {
             Ok(value) => self.property.presence = Presence::Default(value),
             Err(error) => {

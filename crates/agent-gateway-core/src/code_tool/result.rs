@@ -19,7 +19,6 @@ impl IntoToolOutput for ToolOutput {
 }
 
 impl<T: Serialize> IntoToolOutput for T {
-    #[expect(clippy::disallowed_methods, reason = "a result is any value of the application's")]
     fn into_tool_output(self) -> Result<ToolOutput> {
         match serde_json::to_value(self) {
             Ok(Value::String(text)) => Ok(ToolOutput::Text(text)),

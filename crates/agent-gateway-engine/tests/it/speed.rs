@@ -12,7 +12,8 @@ use crate::world::World;
 const RUNS: u32 = 100;
 const CALLS: u32 = 100;
 /// The promise is of a release build; without optimisation there is room for the compiler.
-const MOST: Duration = if cfg!(debug_assertions) { Duration::from_millis(1) } else { Duration::from_micros(50) };
+const MOST: Duration =
+    if cfg!(debug_assertions) { Duration::from_millis(1) } else { Duration::from_micros(50) };
 /// The runtime's threads, blocking ones included, by which they are told from those of other tests.
 const THREADS: &str = "speed-of-tools";
 
@@ -70,7 +71,8 @@ fn added_by_a_call(kind: &str, tool: FunctionTool) -> Duration {
 
 #[test]
 fn a_call_of_an_async_function_costs_little() {
-    let tool = builder().handler(|(query, limit), _| async move { Json(json!({"found": query, "limit": limit})) });
+    let tool =
+        builder().handler(|(query, limit), _| async move { Json(json!({"found": query, "limit": limit})) });
     let added = added_by_a_call("an async", tool.unwrap());
     assert!(added > Duration::ZERO && added <= MOST, "{added:?}");
 }
