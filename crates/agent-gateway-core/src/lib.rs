@@ -35,7 +35,8 @@ pub mod page;
 pub mod schema;
 pub mod secret;
 
-// The ports, and backends that need no other process.
+// The ports, what of them a function can be, and backends that need no other process.
+pub mod code_tool;
 pub mod in_process;
 pub mod ports;
 

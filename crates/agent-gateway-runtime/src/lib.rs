@@ -58,4 +58,4 @@ pub use recipe::{Recipe, SchemaOverrides};
 pub use refusal::Refusal;
 pub use scene::MAX_METADATA_BYTES;
 pub use sessions::{Reach, Sessions};
-pub use snapshot::Snapshot;
+pub use snapshot::{CODE_TOOL, Snapshot};

@@ -9,7 +9,7 @@ use agent_gateway_core::{
     diagnostic::Diagnostic,
     id::{AgentId, ModelName, ToolName},
     ports::definition::DefinitionSource,
-    tool::{ToolSource, ToolSpec},
+    tool::{ToolAccess, ToolSource, ToolSpec},
 };
 use agent_gateway_engine::{
     AgentPlan, BoundTool, DELEGATE, FieldError, MadeWorkflow, ModelPlan, Named, OutputSchema, PromptLayers,
@@ -18,6 +18,10 @@ use agent_gateway_engine::{
 use indexmap::IndexMap;
 
 use crate::{Recipe, SchemaOverrides};
+
+/// The key of findings about the application's tools, after the method that takes them. An error among them is the application's,
+/// and not of a file that can be left out.
+pub const CODE_TOOL: &str = "tool";
 
 /// Everything that is served, made ready to run.
 #[derive(Debug, Default)]
@@ -126,18 +130,28 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
         }
     }
     for tool in &recipe.code_tools {
-        let name = tool.spec().name.clone();
+        let spec = tool.spec();
+        let of_code = |message| Diagnostic::error("", message).key(CODE_TOOL);
+        if let Some(earlier) = bound.get(&spec.name).filter(|earlier| !is_file(earlier)) {
+            let (name, one, other) = (&spec.name, &earlier.spec().summary, &spec.summary);
+            findings.push(
+                of_code(format!(
+                    "two tools of the application are named '{name}': \"{one}\" and \"{other}\""
+                ))
+                .hint("the model calls a tool by its name: give one of them another"),
+            );
+            continue;
+        }
         match BoundTool::new(tool.clone(), JsonMap::new()) {
             Ok(tool) => {
-                if bound.insert(name.clone(), Arc::new(tool)).is_some_and(|earlier| is_file(&earlier)) {
+                if bound.insert(spec.name.clone(), Arc::new(tool)).is_some() {
                     let message =
-                        format!("the application's tool '{name}' replaces the file tool of that name");
-                    findings.push(Diagnostic::warning("", message));
+                        format!("the application's tool '{}' replaces the file tool of that name", spec.name);
+                    findings.push(Diagnostic::warning("", message).key(CODE_TOOL));
                 }
+                findings.extend(unknown_agents(spec, definitions));
             }
-            Err(error) => {
-                findings.push(unusable("", &format!("the application's tool '{name}' is not served"), &error))
-            }
+            Err(error) => findings.push(of_code(format!("the application's tool cannot be served: {error}"))),
         }
     }
     definitions.diagnostics.extend(findings);
@@ -187,6 +201,23 @@ fn delegation<'a>(
         .inspect_err(|error| tracing::error!(?error, "the delegation tool could not be made"))
         .ok()
         .map(Arc::new)
+}
+
+/// The agents that a code tool allows and that are not there.
+fn unknown_agents<'a>(
+    spec: &'a ToolSpec,
+    definitions: &'a Definitions,
+) -> impl Iterator<Item = Diagnostic> + use<'a> {
+    let allowed = match &spec.access {
+        ToolAccess::Everyone => &[][..],
+        ToolAccess::Only(agents) => agents,
+    };
+    let unknown = allowed.iter().filter(|agent| !definitions.agents.contains_key(agent.as_str()));
+    unknown.map(|agent| {
+        let message =
+            format!("the application's tool '{}' allows the agent '{agent}', which is not there", spec.name);
+        Diagnostic::warning("", message).key(CODE_TOOL).hint("an agent's name is that of its directory")
+    })
 }
 
 fn is_file(tool: &BoundTool) -> bool {

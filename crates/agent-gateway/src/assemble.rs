@@ -12,7 +12,7 @@ use agent_gateway_core::{
     vars::Vars,
 };
 use agent_gateway_llm::{Router, provider_variable};
-use agent_gateway_runtime::{Authenticator, Gateway as Runtime, Limits, Ports, Recipe, Snapshot};
+use agent_gateway_runtime::{Authenticator, CODE_TOOL, Gateway as Runtime, Limits, Ports, Recipe, Snapshot};
 use agent_gateway_tools::{FileToolSettings, FileTools};
 use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 
@@ -116,6 +116,11 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     findings.extend(answerer.check(&snapshot, &model.0));
     let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools };
     Plan { choices, config, snapshot, model, auth, findings, parts }
+}
+
+/// A faulty file harms itself alone; a faulty tool of the application keeps the gateway from starting.
+fn is_of_code(finding: &Diagnostic) -> bool {
+    finding.file.is_empty() && finding.key == CODE_TOOL
 }
 
 /// What the file says of authentication is of no concern where code decides it.
@@ -287,8 +292,14 @@ impl Plan {
 
     /// Opens the backends and starts the gateway, unless the configuration has an error.
     pub async fn start(self) -> Result<Gateway, BuildError> {
-        let fatal: Vec<Diagnostic> =
-            self.findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
+        let of_code = self.snapshot.definitions().diagnostics.iter().filter(|finding| is_of_code(finding));
+        let fatal: Vec<Diagnostic> = self
+            .findings
+            .iter()
+            .chain(of_code)
+            .filter(|finding| finding.severity == Severity::Error)
+            .cloned()
+            .collect();
         let (true, Some(authenticator)) = (fatal.is_empty(), self.parts.authenticator) else {
             return Err(BuildError::Configuration(fatal));
         };
