@@ -22,6 +22,8 @@ pub struct Run {
     pub message: Arc<str>,
     /// What its tools are told; the structured input is `context.metadata`.
     pub context: ToolContext,
+    /// What its user wants of it beside that.
+    pub instructions: Option<Arc<str>>,
     /// What it may use.
     pub limits: Limits,
     /// What its answer must fit.

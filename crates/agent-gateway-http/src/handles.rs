@@ -1,5 +1,5 @@
 //! What handlers may reach.
-use agent_gateway_runtime::{Catalogue, Executions, Gateway, Sessions};
+use agent_gateway_runtime::{Catalogue, Executions, Gateway, Sessions, Setups};
 use axum::extract::FromRef;
 
 /// The state of every router: handlers extract the handle that they need, and never the whole gateway.
@@ -8,6 +8,7 @@ pub struct Handles {
     executions: Executions,
     catalogue: Catalogue,
     sessions: Sessions,
+    setups: Setups,
     limits: BodyLimits,
 }
 
@@ -26,6 +27,7 @@ impl Handles {
             executions: gateway.executions(),
             catalogue: gateway.catalogue(),
             sessions: gateway.sessions(),
+            setups: gateway.setups(),
             limits,
         }
     }
@@ -44,6 +46,12 @@ impl FromRef<Handles> for Executions {
 impl FromRef<Handles> for Sessions {
     fn from_ref(handles: &Handles) -> Self {
         handles.sessions.clone()
+    }
+}
+
+impl FromRef<Handles> for Setups {
+    fn from_ref(handles: &Handles) -> Self {
+        handles.setups.clone()
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
-    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Setups, Snapshot,
     farewell::{self, Farewell},
     handover::{self, Handover},
     presence,
@@ -154,6 +154,12 @@ impl Gateway {
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions { shared: self.shared.clone(), alive: self.alive.clone() }
+    }
+
+    /// Reads, saves and deletes users' settings of personal agents.
+    #[must_use]
+    pub fn setups(&self) -> Setups {
+        Setups { shared: self.shared.clone(), _alive: self.alive.clone() }
     }
 
     /// Reads agents, skills, tools and health.

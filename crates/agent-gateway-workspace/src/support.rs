@@ -66,15 +66,11 @@ pub(crate) const AGENT: &[(&str, &str)] = &[
     ("retrievers", "nothing is retrieved for it"),
     ("mcp_servers", "it has no tools of MCP servers"),
     ("delegates_to", "it cannot hand work to other agents"),
-    ("setup_schema", "users cannot set it up"),
 ];
 
 /// The keys of `SKILL.md`.
 pub(crate) const SKILL: &[(&str, &str)] =
     &[("steps", "it is offered as instructions alone, not as a workflow")];
-
-/// What a personal agent does meanwhile.
-pub(crate) const PERSONAL_SCOPE: Option<&str> = Some("every call is refused until user settings are built");
 
 /// What a tool that needs approval does meanwhile.
 pub(crate) const APPROVAL: Option<&str> = Some("no agent is offered it until approvals are built");

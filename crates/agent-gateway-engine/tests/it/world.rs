@@ -104,6 +104,7 @@ impl World {
             definition: Arc::new(definition),
         };
         let run = Run {
+            instructions: None,
             context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
             agent: Arc::new(agent),
             message: "hello".into(),
