@@ -31,6 +31,7 @@ pub mod capability;
 pub mod clock;
 pub mod error;
 pub mod page;
+pub mod redaction;
 pub mod secret;
 
 // The ports, and backends that need no other process.

@@ -24,7 +24,7 @@ use crate::{
     Ports, Run, Schema,
     guard::{Budget, Phase, Progress},
     past::Calls,
-    redact::Redaction,
+    redact::Discretion,
 };
 
 /// How much of a result is kept for clients when the model sees less of it.
@@ -149,7 +149,7 @@ async fn call_one(
     begun: &AtomicU32,
 ) -> Result<ToolTurn> {
     let started = tokio::time::Instant::now();
-    let redaction = Redaction::of(&run.context);
+    let discretion = Discretion::of(&run.context);
     let (arguments, outcome, result) = match admit(run, call, place) {
         Err(refusal) => (call.arguments.clone(), ToolOutcome::Refused, failure(&refusal)),
         Ok((tool, arguments)) => {
@@ -166,13 +166,13 @@ async fn call_one(
             let (outcome, result) = match answer {
                 Ok(output) => (ToolOutcome::Succeeded, output),
                 Err(error) => {
-                    (ToolOutcome::Failed, failure(&tool_failure(&call.name, &redaction.error(error))))
+                    (ToolOutcome::Failed, failure(&tool_failure(&call.name, &discretion.error(error))))
                 }
             };
             (Arguments::Object(arguments), outcome, result)
         }
     };
-    let (arguments, result) = redaction.call(arguments, result);
+    let (arguments, result) = discretion.call(arguments, result);
     let form = match result {
         ToolOutput::Text(_) | ToolOutput::Json(Value::String(_)) => ResultForm::Text,
         ToolOutput::Json(_) => ResultForm::Json,
