@@ -32,6 +32,7 @@ pub mod capability;
 pub mod clock;
 pub mod error;
 pub mod page;
+pub mod redaction;
 pub mod schema;
 pub mod secret;
 

@@ -289,6 +289,9 @@ fn plan_agent(
     if let Some(schema) = recipe.schemas.output.get(&agent.id) {
         definition.output_schema = Some(schema.clone());
     }
+    if let Some(schema) = definition.setup_schema.as_deref() {
+        Schema::compile(schema).map_err(unfit("setup_schema"))?;
+    }
     let input_schema =
         definition.input_schema.as_deref().map(Schema::compile).transpose().map_err(unfit("input_schema"))?;
     let output_schema = definition.output_schema.clone().map(OutputSchema::compile).transpose();

@@ -12,14 +12,16 @@ use agent_gateway_core::{
     vars::Vars,
 };
 use agent_gateway_llm::{Router, provider_variable};
-use agent_gateway_runtime::{Authenticator, CODE_TOOL, Gateway as Runtime, Limits, Ports, Recipe, Snapshot};
+use agent_gateway_runtime::{
+    Authenticator, CODE_TOOL, Gateway as Runtime, Keyring, Limits, Ports, Recipe, Snapshot,
+};
 use agent_gateway_tools::{FileToolSettings, FileTools};
 use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 
 use crate::{
     BuildError, Gateway, backends,
     builder::{AuthChoice, Choice, Choices, Role},
-    models,
+    models, personal,
 };
 
 /// The file that most findings point to.
@@ -53,6 +55,7 @@ struct Parts {
     recipe: Recipe,
     authenticator: Option<Authenticator>,
     tools: Arc<FileTools>,
+    keyring: Keyring,
 }
 
 /// Who chose the model of agents that name none.
@@ -99,6 +102,7 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     backends::settle(&mut config, named);
     findings.extend(diagnostics.into_iter().filter(|finding| concerns(&choices.auth, finding)));
     findings.extend(backends::check(&choices, &config));
+    let keyring = Keyring::read(&*vars);
     let (model, answerer) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
     let (auth, authenticator) = choose_auth(&choices, &config.auth, &mut findings);
     let tools = Arc::new(FileTools::new(FileToolSettings {
@@ -114,7 +118,8 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
         Snapshot::default()
     });
     findings.extend(answerer.check(&snapshot, &model.0));
-    let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools };
+    findings.extend(personal::check(&snapshot, &auth, &keyring));
+    let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools, keyring };
     Plan { choices, config, snapshot, model, auth, findings, parts }
 }
 
@@ -318,6 +323,7 @@ impl Plan {
         let info = (persistence.info(), queue.info());
         check_role(role, &info)?;
         let ports = Ports::open(self.parts.source, self.parts.model, persistence, queue).await?;
+        let ports = ports.keyring(self.parts.keyring);
         let limits = Limits {
             max_running: self.config.server.max_connections.max(1),
             workers: match role {

@@ -7,6 +7,7 @@ mod backends;
 mod builder;
 mod catalog;
 mod models;
+mod personal;
 mod report;
 
 // Having one.
