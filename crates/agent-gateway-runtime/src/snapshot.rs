@@ -59,7 +59,7 @@ impl Snapshot {
             tools.insert(delegation.spec().name.clone(), delegation);
         }
         definitions.diagnostics.extend(findings);
-        let unknown = unknown_agents(&definitions, recipe);
+        let unknown = schemas_of_nobody(&definitions, recipe);
         definitions.diagnostics.extend(unknown);
         Self { definitions, agents, tools }
     }
@@ -249,7 +249,7 @@ fn check_skills(definitions: &mut Definitions, tools: &IndexMap<ToolName, Arc<Bo
 }
 
 /// Schemas that the application sets for agents that are not there.
-fn unknown_agents(definitions: &Definitions, recipe: &Recipe) -> Vec<Diagnostic> {
+fn schemas_of_nobody(definitions: &Definitions, recipe: &Recipe) -> Vec<Diagnostic> {
     let SchemaOverrides { input, output } = &recipe.schemas;
     let set =
         input.keys().map(|id| ("input_schema", id)).chain(output.keys().map(|id| ("output_schema", id)));
