@@ -5,8 +5,8 @@ use agent_gateway_core::{
     Result,
     capability::{BackendInfo, Durability},
     ports::persistence::{
-        AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
-        PersistenceBackend, ScheduleStore, UserStore,
+        AnalyticsStore, ApprovalStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore,
+        ExecutionStore, PersistenceBackend, ScheduleStore, UserStore,
     },
 };
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ mod file;
 mod shared;
 
 // One module for each port: its changes, how they are replayed, and its methods.
+mod approvals;
 mod audit;
 mod connections;
 mod conversations;
@@ -72,6 +73,10 @@ impl PersistenceBackend for JournalStore {
     }
 
     fn executions(&self) -> &dyn ExecutionStore {
+        &self.shared
+    }
+
+    fn approvals(&self) -> &dyn ApprovalStore {
         &self.shared
     }
 

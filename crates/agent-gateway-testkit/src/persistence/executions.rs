@@ -3,8 +3,10 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     ErrorKind,
-    execution::{Departure, Execution, ExecutionStatus, Fence, Fingerprint, Idempotency, RunOptions},
-    id::{ConversationId, ExecutionId, IdempotencyKey, InstanceId, ScheduleId, UserId},
+    execution::{
+        Departure, Execution, ExecutionStatus, Fence, Fingerprint, Guardrails, Idempotency, RunOptions,
+    },
+    id::{ConversationId, ExecutionId, IdempotencyKey, InstanceId, ModelName, ScheduleId, UserId},
     ports::{model::Delivery, persistence::PersistenceBackend},
 };
 use serde_json::json;
@@ -27,6 +29,17 @@ fn full() -> Result<Execution, Finding> {
     execution.input = Some(object(json!({"b": [1, null], "a": {"x": true}})));
     execution.options = RunOptions {
         timeout_ms: Some(5_000),
+        guardrails: Guardrails {
+            max_iterations: Some(4),
+            max_tool_calls: Some(0),
+            max_tokens: Some(90_000),
+            max_cost_usd: Some(0.25),
+            timeout_ms: Some(4_000),
+            max_delegation_depth: Some(1),
+        },
+        model: Some(ModelName::new("openai/gpt-5-mini")?),
+        temperature: Some(0.5),
+        max_tokens: Some(700),
         output_schema: Some(json!({"type": "object"})),
         delivery: Delivery::Incremental,
         departure: Departure::Detaches,

@@ -47,6 +47,7 @@ fn every_kind() -> Result<Vec<LogEntry>, Finding> {
             tokens: TokenUsage { input_tokens: 9, output_tokens: 4, cached_input_tokens: 2 },
             cost_usd: Some(0.000_125),
             duration_ms: 340,
+            within: None,
         }),
         LogEvent::ToolStarted { call_id: "call_1".into(), name: "search".into() },
         tool(ToolOutcome::Succeeded, Some(40_000), ResultForm::Json),

@@ -11,8 +11,8 @@ use agent_gateway_core::{
     id::{ExecutionId, IdempotencyKey, InstanceId, UserId},
     page::{Page, PageCursor, PageRequest},
     ports::persistence::{
-        AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
-        PersistenceBackend, ScheduleStore, UserStore,
+        AnalyticsStore, ApprovalStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore,
+        ExecutionStore, PersistenceBackend, ScheduleStore, UserStore,
     },
     principal::{Principal, Visibility},
 };
@@ -212,6 +212,9 @@ impl<S: Sabotage> PersistenceBackend for Saboteur<S> {
     }
     fn executions(&self) -> &dyn ExecutionStore {
         &self.executions
+    }
+    fn approvals(&self) -> &dyn ApprovalStore {
+        self.inner.approvals()
     }
     fn conversations(&self) -> &dyn ConversationStore {
         self.inner.conversations()

@@ -77,7 +77,10 @@ fn every_key_of_an_agent_is_read() {
     assert_eq!(agent.model.fallback.as_ref().unwrap().as_str(), "anthropic/claude");
     assert_eq!((agent.execution_mode, agent.scope), (ExecutionMode::Async, AgentScope::Global));
     assert_eq!(agent.input_schema.as_ref().unwrap()["properties"]["city"]["type"], "string");
-    assert_eq!((agent.retrievers.len(), agent.mcp_servers.len(), agent.delegates_to.len()), (1, 1, 1));
+    assert_eq!(
+        (agent.retrievers.len(), agent.mcp_servers.len(), agent.delegates_to.named().len()),
+        (1, 1, 1)
+    );
     assert_eq!(agent.memory.extraction, Some(Activation::Active));
     assert_eq!(agent.availability, Availability::Enabled);
     let schedule = &agent.schedules[0];

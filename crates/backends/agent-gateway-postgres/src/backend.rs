@@ -5,8 +5,8 @@ use agent_gateway_core::{
     Result,
     capability::BackendInfo,
     ports::persistence::{
-        AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
-        PersistenceBackend, ScheduleStore, UserStore,
+        AnalyticsStore, ApprovalStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore,
+        ExecutionStore, PersistenceBackend, ScheduleStore, UserStore,
     },
 };
 use agent_gateway_sql::{Executions, Statement, Stores, Writer};
@@ -83,6 +83,10 @@ impl PersistenceBackend for PostgresBackend {
 
     fn executions(&self) -> &dyn ExecutionStore {
         &self.executions
+    }
+
+    fn approvals(&self) -> &dyn ApprovalStore {
+        &self.stores
     }
 
     fn conversations(&self) -> &dyn ConversationStore {

@@ -5,8 +5,8 @@ use agent_gateway_core::{
     Result,
     capability::{BackendInfo, Durability},
     ports::persistence::{
-        AnalyticsStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore, ExecutionStore,
-        PersistenceBackend, ScheduleStore, UserStore,
+        AnalyticsStore, ApprovalStore, AuditStore, ConnectionStore, ConversationStore, DeliveryStore,
+        ExecutionStore, PersistenceBackend, ScheduleStore, UserStore,
     },
 };
 use agent_gateway_sql::{Columns, Database, Executions, Names, Statement, Stores, Writer};
@@ -84,6 +84,10 @@ impl PersistenceBackend for SqliteBackend {
 
     fn executions(&self) -> &dyn ExecutionStore {
         &self.executions
+    }
+
+    fn approvals(&self) -> &dyn ApprovalStore {
+        &self.stores
     }
 
     fn conversations(&self) -> &dyn ConversationStore {

@@ -114,8 +114,41 @@ impl RunFrames {
                 frames.event(Some(id), "error", &json!({ "message": message }));
             }
             ExecutionEvent::Finished(outcome) => frames.event(Some(id), "done", &done(execution, outcome)),
-            _ => tracing::error!("an event has no word on the wire"),
+            other => agentic(other, |name, data| frames.event(Some(id), name, &data)),
         }
+    }
+}
+
+/// The events of workflows, and of calls that wait for a person.
+fn agentic(event: &ExecutionEvent, tell: impl FnOnce(&str, Value)) {
+    match event {
+        ExecutionEvent::Step { place, output, duration_ms } => {
+            let data = json!({
+                "skill": place.skill, "step": place.step, "item": place.item, "call_id": place.call_id,
+                "output": output, "duration_ms": duration_ms,
+            });
+            tell("workflow_step", data);
+        }
+        ExecutionEvent::ApprovalRequired { approval_id, call, expires_at } => {
+            let mut data = json!({
+                "approval_id": approval_id, "call_id": call.call_id, "name": call.tool,
+                "arguments": call.arguments, "expires_at": expires_at,
+            });
+            if let Some(question) = &call.question {
+                data["question"] = (**question).into();
+            }
+            tell("approval_required", data);
+        }
+        ExecutionEvent::ApprovalSettled { approval_id, call_id, status, reason } => {
+            let mut data =
+                json!({ "approval_id": approval_id, "call_id": call_id, "status": status.as_str() });
+            if let Some(reason) = reason {
+                data["reason"] = (**reason).into();
+            }
+            tell("approval_settled", data);
+        }
+        ExecutionEvent::Suspended { usage } => tell("suspended", json!({ "usage": UsageInfo::new(usage) })),
+        _ => tracing::error!("an event has no word on the wire"),
     }
 }
 

@@ -2,7 +2,7 @@
 use agent_gateway_core::{Result, in_process::InProcessStore, ports::persistence::PersistenceBackend};
 use serde::{Deserialize, Serialize};
 
-use super::{audit, connections, conversations, deliveries, executions, schedules, users};
+use super::{approvals, audit, connections, conversations, deliveries, executions, schedules, users};
 
 /// The first line: what is needed to read the others.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +18,7 @@ pub(super) struct Header {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Change {
     Executions(executions::Change),
+    Approvals(approvals::Change),
     Conversations(conversations::Change),
     Schedules(schedules::Change),
     Users(users::Change),
@@ -30,6 +31,7 @@ impl Change {
     pub(super) async fn apply(&self, memory: &InProcessStore) -> Result<()> {
         match self {
             Self::Executions(change) => change.apply(memory.executions()).await,
+            Self::Approvals(change) => change.apply(memory.approvals()).await,
             Self::Conversations(change) => change.apply(memory.conversations()).await,
             Self::Schedules(change) => change.apply(memory.schedules()).await,
             Self::Users(change) => change.apply(memory.users()).await,
@@ -51,6 +53,6 @@ macro_rules! from {
     };
 }
 from! {
-    executions => Executions, conversations => Conversations, schedules => Schedules, users => Users,
+    executions => Executions, approvals => Approvals, conversations => Conversations, schedules => Schedules, users => Users,
     deliveries => Deliveries, connections => Connections, audit => Audit,
 }

@@ -132,6 +132,18 @@ impl Printer {
                 };
                 format!("↺ the text above is void: {why}; it comes anew")
             }
+            ExecutionEvent::Step { place, output, .. } => {
+                let (skill, step) = (harmless(place.skill.as_str()), harmless(&place.step));
+                format!("· {skill}/{step} {}", short(output, MOST_SHOWN))
+            }
+            ExecutionEvent::ApprovalRequired { approval_id, call, .. } => {
+                let arguments = short(&Value::Object(call.arguments.clone()), MOST_SHOWN);
+                format!("? {} {arguments} waits for approval {approval_id}", harmless(&call.tool))
+            }
+            ExecutionEvent::ApprovalSettled { approval_id, status, .. } => {
+                format!("? approval {approval_id} is {}", status.as_str())
+            }
+            ExecutionEvent::Suspended { .. } => "(suspended)".to_owned(),
             ExecutionEvent::Failed { message } => {
                 self.end_line()?;
                 error(message);
@@ -213,13 +225,47 @@ fn wire(turn: &TurnStream, event: &Event) -> Option<Value> {
         }
         ExecutionEvent::Failed { message } => ("error", json!({ "message": message })),
         ExecutionEvent::Finished(outcome) => ("done", done(turn, outcome)),
-        _ => return None,
+        other => agentic(other)?,
     };
     let mut line = json!({"event": name, "id": id(event.place)});
     if let (Value::Object(line), Value::Object(data)) = (&mut line, data) {
         line.extend(data);
     }
     Some(line)
+}
+
+/// The events of workflows, and of calls that wait for a person.
+fn agentic(event: &ExecutionEvent) -> Option<(&'static str, Value)> {
+    let told = match event {
+        ExecutionEvent::Step { place, output, duration_ms } => {
+            let data = json!({
+                "skill": place.skill, "step": place.step, "item": place.item, "call_id": place.call_id,
+                "output": output, "duration_ms": duration_ms,
+            });
+            ("workflow_step", data)
+        }
+        ExecutionEvent::ApprovalRequired { approval_id, call, expires_at } => {
+            let mut data = json!({
+                "approval_id": approval_id, "call_id": call.call_id, "name": call.tool,
+                "arguments": call.arguments, "expires_at": expires_at,
+            });
+            if let Some(question) = &call.question {
+                data["question"] = (**question).into();
+            }
+            ("approval_required", data)
+        }
+        ExecutionEvent::ApprovalSettled { approval_id, call_id, status, reason } => {
+            let mut data =
+                json!({ "approval_id": approval_id, "call_id": call_id, "status": status.as_str() });
+            if let Some(reason) = reason {
+                data["reason"] = (**reason).into();
+            }
+            ("approval_settled", data)
+        }
+        ExecutionEvent::Suspended { usage } => ("suspended", json!({ "usage": usage })),
+        _ => return None,
+    };
+    Some(told)
 }
 
 fn done(turn: &TurnStream, outcome: &Outcome) -> Value {

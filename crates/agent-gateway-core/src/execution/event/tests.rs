@@ -26,6 +26,7 @@ fn turn(text: &str, calls: usize) -> LogEvent {
         tokens: TokenUsage::default(),
         cost_usd: None,
         duration_ms: 1,
+        within: None,
     })
 }
 
@@ -40,6 +41,7 @@ fn answered(number: usize) -> LogEvent {
         whole: None,
         form: ResultForm::Json,
         duration_ms: 1,
+        within: None,
     })
 }
 

@@ -6,6 +6,7 @@ use agent_gateway_core::{Error, Result};
 use crate::{Columns, Database, Effect, RowExt};
 
 mod analytics;
+mod approvals;
 mod audit;
 mod connections;
 mod conversations;

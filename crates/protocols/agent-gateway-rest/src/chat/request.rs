@@ -81,9 +81,9 @@ impl FromRequest<Handles> for Utterance {
             input,
             options: RunOptions {
                 timeout_ms: timeout_ms.and_then(|timeout| u64::try_from(timeout).ok()),
-                output_schema: None,
                 delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
                 departure: if stay { Departure::Detaches } else { Departure::Cancels },
+                ..RunOptions::default()
             },
             headers,
         })

@@ -90,6 +90,7 @@ impl FromRequest<Handles> for Invocation {
                 output_schema: output_schema.map(Value::Object),
                 delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
                 departure: if stay { Departure::Detaches } else { Departure::Cancels },
+                ..RunOptions::default()
             },
             mode: if detach { Mode::Detach } else { Mode::AsAgent },
             headers,
