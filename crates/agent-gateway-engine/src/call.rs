@@ -8,9 +8,10 @@ use std::{
 };
 
 use agent_gateway_core::{
-    Error, ErrorKind, JsonMap, Result,
+    Error, ErrorKind,
     approval::{ApprovalStatus, AskedCall},
     execution::{LogEvent, ResultForm, StepPlace, ToolOutcome, ToolTurn},
+    hook::{HookedCall, HookedResult},
     id::ExecutionId,
     message::{Arguments, ToolCall},
     tool::{Approval, ToolOutput, ToolRetry},
@@ -22,7 +23,8 @@ use tokio::time::Instant;
 use crate::{
     Ports, Run,
     delegate::{Delegated, delegate},
-    guard::{Budget, Phase, Progress},
+    guard::{Budget, Halt, Phase, Progress},
+    hook::{Agreement, Permission},
     past::{Asked, Calls, Settlements},
     tools::{Action, BoundTool},
 };
@@ -64,7 +66,7 @@ pub(crate) async fn call_all(
     ports: Ports<'_>,
     progress: &mut Progress,
     mut calls: Calls,
-) -> Result<Turned> {
+) -> Result<Turned, Halt> {
     let Budget::Left(allowed) = progress.budget(&run.limits) else { return Ok(Turned::Answered) };
     progress.phase = Phase::Tools;
     let turn = progress.iterations;
@@ -77,7 +79,7 @@ pub(crate) async fn call_all(
         settlements: calls.settlements(),
     };
     // Boxed, because the compiler cannot prove a borrowing closure's futures `Send` for every lifetime.
-    let mut pending: Vec<BoxFuture<'_, (usize, Result<Called>)>> = Vec::with_capacity(calls.len());
+    let mut pending: Vec<BoxFuture<'_, (usize, Result<Called, Halt>)>> = Vec::with_capacity(calls.len());
     for (place, call) in calls.missing() {
         let budget = if place < allowed as usize { Budget::Left(1) } else { Budget::Spent };
         let (call, desk) = (call.clone(), &desk);
@@ -151,7 +153,7 @@ enum Made {
 }
 
 /// Makes one call of a tool of the agent, and records it.
-pub(crate) async fn call_one(desk: &Desk<'_>, call: &ToolCall, place: CallPlace) -> Result<Called> {
+pub(crate) async fn call_one(desk: &Desk<'_>, call: &ToolCall, place: CallPlace) -> Result<Called, Halt> {
     let tool = desk.run.agent.tools.get(&call.name);
     call_tool(desk, tool.map(|tool| &**tool), call, place).await
 }
@@ -162,12 +164,12 @@ pub(crate) async fn call_tool(
     tool: Option<&BoundTool>,
     call: &ToolCall,
     place: CallPlace,
-) -> Result<Called> {
+) -> Result<Called, Halt> {
     let started = Instant::now();
-    let made = match admit(desk, tool, call, place.budget) {
+    let made = match admit(desk, tool, call, &place).await {
         Admitted::Refused(why) => Made::Answer(call.arguments.clone(), ToolOutcome::Refused, failure(&why)),
         Admitted::Asks(asked) => Made::Waits(Waiting::Person(asked)),
-        Admitted::Runs(tool, arguments) => make(desk, tool, arguments, call, &place).await?,
+        Admitted::Runs(tool, call) => make(desk, tool, call, &place).await?,
     };
     let (arguments, outcome, result) = match made {
         Made::Answer(arguments, outcome, result) => (arguments, outcome, result),
@@ -191,33 +193,29 @@ pub(crate) async fn call_tool(
         within: place.within,
     };
     desk.ports.record(LogEvent::ToolTurn(turn.clone())).await?;
+    desk.run.tell_result(&turn).await;
     Ok(Called::Answered(turn))
 }
 
 /// Hands a call to its tool.
-async fn make(
-    desk: &Desk<'_>,
-    tool: &BoundTool,
-    arguments: JsonMap,
-    call: &ToolCall,
-    place: &CallPlace,
-) -> Result<Made> {
+async fn make(desk: &Desk<'_>, tool: &BoundTool, call: HookedCall, place: &CallPlace) -> Result<Made, Halt> {
     let Desk { run, ports, begun, .. } = desk;
+    run.tell_call(&call).await;
     if tool.spec().retry == ToolRetry::Never {
-        let (call_id, name) = (call.id.clone(), call.name.clone());
+        let (call_id, name) = (call.call_id.clone(), tool.spec().name.as_str().into());
         ports.record(LogEvent::ToolStarted { call_id, name }).await?;
     }
     begun.fetch_add(1, Ordering::Relaxed);
-    let key = place.idempotency_key(&run.context.execution_id);
+    let (key, started) = (place.idempotency_key(&run.context.execution_id), Instant::now());
     let answer = match tool.action() {
         Action::Tool(tool) => {
             let mut context = run.context.clone();
-            context.call_id = call.id.clone();
+            context.call_id = call.call_id.clone();
             context.idempotency_key = key;
-            let answer = AssertUnwindSafe(tool.call(arguments.clone(), &context)).catch_unwind().await;
+            let answer = AssertUnwindSafe(tool.call(call.arguments.clone(), &context)).catch_unwind().await;
             answer.unwrap_or_else(|_| Err(Error::unexpected("the tool panicked")))
         }
-        Action::Delegate => match delegate(desk, &arguments, key).await {
+        Action::Delegate => match delegate(desk, &call.arguments, key).await {
             Ok(Delegated::Answer(output)) => Ok(output),
             Ok(Delegated::Rests(execution)) => {
                 begun.fetch_sub(1, Ordering::Relaxed);
@@ -226,25 +224,35 @@ async fn make(
             Err(error) => Err(error),
         },
     };
-    let (outcome, result) = match answer {
+    let (outcome, output) = match answer {
         Ok(output) => (ToolOutcome::Succeeded, output),
-        Err(error) => (ToolOutcome::Failed, failure(&tool_failure(&call.name, &error))),
+        Err(error) => (ToolOutcome::Failed, failure(&tool_failure(tool.spec().name.as_str(), &error))),
     };
-    Ok(Made::Answer(Arguments::Object(arguments), outcome, result))
+    let (outcome, output) =
+        match run.after_tool(&call, HookedResult::new(outcome, output, millis(started))).await {
+            Ok(result) => (result.outcome, result.output),
+            Err(why) => (ToolOutcome::Failed, failure(&why)),
+        };
+    Ok(Made::Answer(Arguments::Object(call.arguments), outcome, output))
 }
 
 /// Whether a call is made.
 enum Admitted<'a> {
     /// It is.
-    Runs(&'a BoundTool, JsonMap),
+    Runs(&'a BoundTool, HookedCall),
     /// A person must agree first.
     Asks(AskedCall),
     /// It is not, and the model is told why.
     Refused(String),
 }
 
-fn admit<'a>(desk: &Desk<'_>, tool: Option<&'a BoundTool>, call: &ToolCall, budget: Budget) -> Admitted<'a> {
-    if budget == Budget::Spent {
+async fn admit<'a>(
+    desk: &Desk<'_>,
+    tool: Option<&'a BoundTool>,
+    call: &ToolCall,
+    place: &CallPlace,
+) -> Admitted<'a> {
+    if place.budget == Budget::Spent {
         return Admitted::Refused(format!(
             "the limit of {} tool calls is reached; answer with what you have",
             desk.run.limits.max_tool_calls
@@ -256,20 +264,30 @@ fn admit<'a>(desk: &Desk<'_>, tool: Option<&'a BoundTool>, call: &ToolCall, budg
             call.name
         ));
     };
-    let asked = desk.settlements.of(&call.id);
-    let given = match asked {
-        Asked::Settled(ApprovalStatus::Approved, arguments, _) => Arguments::Object(arguments.clone()),
-        Asked::Settled(status, _, reason) => return Admitted::Refused(not_approved(status, reason)),
-        Asked::Not => call.arguments.clone(),
-    };
-    match (tool.arguments(&given), asked) {
-        (Err(why), _) => Admitted::Refused(why),
-        (Ok(arguments), Asked::Not) if tool.spec().approval == Approval::Required => {
-            let (call_id, tool) = (call.id.clone(), call.name.clone());
-            Admitted::Asks(AskedCall { call_id, tool, arguments, question: None })
+    let (given, agreement) = match desk.settlements.of(&call.id) {
+        Asked::Settled(ApprovalStatus::Approved, arguments, _) => {
+            (Arguments::Object(arguments.clone()), Agreement::Given)
         }
-        (Ok(arguments), _) => Admitted::Runs(tool, arguments),
+        Asked::Settled(status, _, reason) => return Admitted::Refused(not_approved(status, reason)),
+        Asked::Not => (call.arguments.clone(), Agreement::NotAsked),
+    };
+    let arguments = match tool.arguments(&given) {
+        Ok(arguments) => arguments,
+        Err(why) => return Admitted::Refused(why),
+    };
+    let mut hooked =
+        HookedCall::new(call.id.clone(), tool.spec().clone(), arguments).within(place.within.clone());
+    let question = match desk.run.may_call(tool, &mut hooked, agreement).await {
+        Permission::Refused(why) => return Admitted::Refused(why),
+        Permission::Asks(question) => Some(question),
+        Permission::Granted => None,
+    };
+    let is_required = tool.spec().approval == Approval::Required && agreement == Agreement::NotAsked;
+    if is_required || question.is_some() {
+        let (call_id, tool) = (call.id.clone(), call.name.clone());
+        return Admitted::Asks(AskedCall { call_id, tool, arguments: hooked.arguments, question });
     }
+    Admitted::Runs(tool, hooked)
 }
 
 /// What the model is told of a call that nobody agreed to.

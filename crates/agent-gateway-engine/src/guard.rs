@@ -7,7 +7,8 @@ use std::{
 use tokio::time::Instant;
 
 use agent_gateway_core::{
-    execution::{Limits, ModelTurn, Usage},
+    Error,
+    execution::{Limits, ModelTurn, StopReason, Usage},
     id::ModelName,
     message::Message,
 };
@@ -33,6 +34,34 @@ pub(crate) struct Progress {
     pub(crate) deadline: Instant,
     /// Tool calls that reached their tool. Counted when they begin, so that one that is cut off counts too.
     pub(crate) begun: Arc<AtomicU32>,
+    /// What the last turn read, as a measure for the next one.
+    pub(crate) measured: Option<Measured>,
+    /// The limit that cut the last turn off.
+    pub(crate) cut_by: Option<StopReason>,
+}
+
+/// What a request came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// Its bytes.
+    pub(crate) bytes: u64,
+    /// Its tokens, as the provider counted them.
+    pub(crate) tokens: u64,
+}
+
+/// Why the loop is left before the model has answered.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// For this reason, with a public sentence where that says more.
+    At(StopReason, Option<String>),
+    /// The model or the store failed.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// What a run waits for.
@@ -66,9 +95,9 @@ pub(crate) enum Budget {
 }
 
 impl Progress {
-    pub(crate) fn new(messages: Vec<Message>, deadline: Instant) -> Self {
+    pub(crate) fn new(deadline: Instant) -> Self {
         Self {
-            messages,
+            messages: Vec::new(),
             phase: Phase::Start,
             usage: Usage::default(),
             draft: String::new(),
@@ -77,6 +106,8 @@ impl Progress {
             calls: 0,
             deadline,
             begun: Arc::default(),
+            measured: None,
+            cut_by: None,
         }
     }
 

@@ -175,12 +175,16 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
     for event in &run.past.0 {
         match event {
             // A step's turn is of its workflow's call, not of the agent.
-            LogEvent::ModelTurn(turn) if turn.within.is_some() => progress.add_step(turn),
+            LogEvent::ModelTurn(turn) if turn.within.is_some() => {
+                charge(run, turn);
+                progress.add_step(turn);
+            }
             LogEvent::ModelTurn(turn) => {
                 if let Next::Call(calls) = std::mem::replace(&mut next, Next::Ask) {
                     progress.add_calls(calls.len());
                     calls.tell(progress);
                 }
+                charge(run, turn);
                 progress.add_turn(turn);
                 next = after(run, progress, turn);
             }
@@ -208,13 +212,18 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
     next
 }
 
+fn charge(run: &Run, turn: &ModelTurn) {
+    let tokens = turn.tokens.input_tokens.saturating_add(turn.tokens.output_tokens);
+    run.ledger.charge(tokens, turn.cost_usd.unwrap_or_default());
+}
+
 /// What follows a turn of the model.
 pub(crate) fn after(run: &Run, progress: &mut Progress, turn: &ModelTurn) -> Next {
     let spent = progress.budget(&run.limits) == Budget::Spent;
     if turn.tool_calls.is_empty() || spent {
         let limited = spent && progress.calls > 0;
         let reason = if limited { StopReason::MaxToolCalls } else { StopReason::Completed };
-        return Next::Judge(turn.clone(), reason);
+        return Next::Judge(turn.clone(), progress.cut_by.unwrap_or(reason));
     }
     let (content, tool_calls) = (turn.text.clone(), turn.tool_calls.clone());
     progress.messages.push(Message::Assistant { content, tool_calls: tool_calls.clone() });

@@ -2,11 +2,11 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{
-    Error, Result,
-    execution::{LogEvent, ModelTurn, ResetReason},
+    Error,
+    execution::{LogEvent, ModelTurn, ResetReason, StopReason},
     id::ModelName,
     message::Message,
-    ports::model::{Completion, CompletionFold, Delivery, ModelEvent, ModelRequest},
+    ports::model::{Completion, CompletionFold, Delivery, FinishReason, ModelEvent, ModelRequest},
     tool::ToolSpec,
 };
 use futures::StreamExt;
@@ -14,7 +14,8 @@ use futures::StreamExt;
 use crate::{
     ModelPlan, Ports, Run,
     call::millis,
-    guard::{Phase, Progress},
+    guard::{Halt, Measured, Phase, Progress},
+    room::Room,
 };
 
 /// What a model turn may do.
@@ -28,9 +29,44 @@ pub(crate) enum Offer {
 
 /// How much a model had said when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+pub(crate) enum Said {
     Nothing,
     Something,
+}
+
+/// A model's answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The turn. Neither the progress nor the log knows of it yet.
+    pub(crate) turn: ModelTurn,
+    /// What the request came to; `None` where no limit asks for it.
+    pub(crate) measured: Option<Measured>,
+    /// The limit that cut it off.
+    pub(crate) cut_by: Option<StopReason>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The model was not asked, and the run ends.
+    Halted(Halt),
+    /// The model failed, having said so much.
+    Failed(Error, Said),
+}
+
+impl From<Halt> for Unanswered {
+    fn from(halt: Halt) -> Self {
+        Self::Halted(halt)
+    }
+}
+
+impl From<Unanswered> for Halt {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Halted(halt) => halt,
+            Unanswered::Failed(error, _) => Self::Failed(error),
+        }
+    }
 }
 
 /// Asks the agent's model, and its fallback when that fails. The progress knows of the turn, the log does not yet.
@@ -39,7 +75,7 @@ pub(crate) async fn ask(
     ports: Ports<'_>,
     progress: &mut Progress,
     offer: Offer,
-) -> Result<ModelTurn> {
+) -> Result<ModelTurn, Halt> {
     let plan = &run.model;
     let tools = match offer {
         Offer::Tools => run.agent.tools.specs().clone(),
@@ -50,30 +86,57 @@ pub(crate) async fn ask(
     let messages = progress.messages.clone();
     let request =
         |name: &ModelName| request(plan, run.delivery, name.clone(), messages.clone(), tools.clone());
-    let first = request(&plan.name);
-    let first = answer(ports, first, &mut progress.draft).await;
-    let (name, answer) = match (first, &plan.fallback) {
-        (Err((error, said)), Some(fallback)) => {
+    let measured = progress.measured;
+    let first = call_model(run, ports, request(&plan.name), measured, &mut progress.draft).await;
+    let Answered { mut turn, measured, cut_by } = match (first, &plan.fallback) {
+        (Err(Unanswered::Failed(error, said)), Some(fallback)) => {
             tracing::warn!(model = %plan.name, %fallback, error = ?error, "model failed, asking the fallback");
             if said == Said::Something {
                 ports.record(LogEvent::Reset(ResetReason::Fallback)).await?;
             }
             progress.draft.clear();
             progress.phase = Phase::Model(fallback.clone());
-            let second = request(fallback);
-            let second = answer(ports, second, &mut progress.draft).await;
-            (fallback, second.map_err(|(second, _)| both_failed(&error, &second)))
+            let second = call_model(run, ports, request(fallback), measured, &mut progress.draft).await;
+            second.map_err(|second| match second {
+                Unanswered::Failed(second, _) => Halt::Failed(both_failed(&error, &second)),
+                Unanswered::Halted(halt) => halt,
+            })?
         }
-        (first, _) => (&plan.name, first.map_err(|(error, _)| error)),
+        (first, _) => first?,
     };
-    let Completion { model, text, tool_calls, usage, .. } = answer?;
-    // The name that the provider gives says most exactly what answered; not every provider gives a known one.
-    let price = ports.model.capability(&model).price.or_else(|| ports.model.capability(name).price);
-    let cost_usd = price.map(|price| price.cost(&usage));
-    let duration_ms = millis(started);
-    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms, within: None };
+    turn.duration_ms = millis(started);
     progress.add_turn(&turn);
+    (progress.measured, progress.cut_by) = (measured, cut_by);
     Ok(turn)
+}
+
+/// Asks a model once, as every call of a model is made: past the hooks, within the limits, and before the observers.
+/// `measured` is what an earlier request with the same beginning came to.
+pub(crate) async fn call_model(
+    run: &Run,
+    ports: Ports<'_>,
+    request: ModelRequest,
+    measured: Option<Measured>,
+    draft: &mut String,
+) -> Result<Answered, Unanswered> {
+    let mut request = run.may_ask(request).await?;
+    let name = request.model.clone();
+    let room = Room::reserve(run, ports, &mut request, measured).await?;
+    run.tell_asked(&name).await;
+    let started = tokio::time::Instant::now();
+    let answer = answer(ports, request, draft).await;
+    let duration_ms = millis(started);
+    let told = answer.as_ref().map(|answer| answer.usage).map_err(|(error, _)| error);
+    run.tell_answered(&name, told, duration_ms).await;
+    let answer = answer.map_err(|(error, said)| Unanswered::Failed(error, said))?;
+    // The name that the provider gives says most exactly what answered; not every provider gives a known one.
+    let price = ports.model.capability(&answer.model).price.or_else(|| ports.model.capability(&name).price);
+    let cost_usd = price.map(|price| price.cost(&answer.usage));
+    let cut_by = room.lowered().filter(|_| answer.reason == FinishReason::Length);
+    let measured = room.settle(&answer, price);
+    let Completion { model, text, tool_calls, usage, .. } = answer;
+    let turn = ModelTurn { model, text, tool_calls, tokens: usage, cost_usd, duration_ms, within: None };
+    Ok(Answered { turn, measured, cut_by })
 }
 
 /// Folds one model's answer, and passes its text on where it is wanted in pieces.

@@ -16,8 +16,8 @@ use agent_gateway_core::{
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, ModelPlan, OutputSchema, Past, Ports, PromptLayers, Recorder, Run, Setting,
-    ToolSet, drive,
+    AgentPlan, BoundTool, Delegator, Ended, HookStack, Ledger, ModelPlan, NoDelegation, OutputSchema, Past,
+    Ports, PromptLayers, Recorder, Run, Setting, Suspension, ToolSet, delegation_spec, drive, farewell,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -48,6 +48,12 @@ impl Recorder for Log {
     }
 }
 
+/// A run that came to its end.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) unrecorded: Option<LogEvent>,
+}
+
 pub(crate) struct World {
     pub(crate) model: ScriptedModel,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
@@ -60,6 +66,11 @@ pub(crate) struct World {
     pub(crate) setting: Setting,
     pub(crate) delivery: Delivery,
     pub(crate) past: Past,
+    pub(crate) hooks: HookStack,
+    pub(crate) parent: Option<Arc<Ledger>>,
+    pub(crate) max_tokens: Option<u32>,
+    pub(crate) delegator: Arc<dyn Delegator>,
+    pub(crate) delegates: Vec<AgentId>,
 }
 
 impl World {
@@ -76,6 +87,11 @@ impl World {
             setting: Setting::Single,
             delivery: Delivery::Whole,
             past: Past::default(),
+            hooks: HookStack::default(),
+            parent: None,
+            max_tokens: Some(100),
+            delegator: Arc::new(NoDelegation),
+            delegates: Vec::new(),
         }
     }
 
@@ -84,19 +100,37 @@ impl World {
         self
     }
 
-    pub(crate) async fn run(&self) -> Ended {
+    pub(crate) async fn run(&self) -> Finished {
+        match self.drive().await {
+            Ended::Finished { outcome, unrecorded } => Finished { outcome, unrecorded },
+            Ended::Suspended(suspension) => panic!("it rests: {suspension:?}"),
+        }
+    }
+
+    pub(crate) async fn suspension(&self) -> Suspension {
+        match self.drive().await {
+            Ended::Suspended(suspension) => suspension,
+            Ended::Finished { outcome, .. } => panic!("it ended: {outcome:?}"),
+        }
+    }
+
+    async fn drive(&self) -> Ended {
         let definition = AgentDefinition::new(AgentId::new("helper").unwrap(), "You help.");
         let bound = self
             .tools
             .iter()
             .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()));
+        let spec = delegation_spec(self.delegates.iter().map(|id| (id, "")));
+        let delegation =
+            (!self.delegates.is_empty()).then(|| Arc::new(BoundTool::delegation(spec.unwrap()).unwrap()));
+        let bound = bound.chain(delegation);
         let agent = AgentPlan {
             prompt: PromptLayers::new(&Definitions::default(), &definition, 1000),
             model: ModelPlan {
                 name: ModelName::new("scripted/one").unwrap(),
                 fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
                 temperature: Some(0.1),
-                max_tokens: Some(100),
+                max_tokens: self.max_tokens,
             },
             tools: ToolSet::new(&definition.id, bound),
             input_schema: None,
@@ -105,16 +139,28 @@ impl World {
         };
         let run = Run {
             context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
+            model: agent.model.clone(),
             agent: Arc::new(agent),
             message: "hello".into(),
             limits: self.limits,
+            ledger: Ledger::open(&self.limits, self.parent.as_ref()),
+            hooks: self.hooks.clone(),
             output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
             setting: self.setting.clone(),
             delivery: self.delivery,
             past: self.past.clone(),
         };
-        let ports = Ports { model: &self.model, recorder: &self.log, clock: &SystemClock };
-        drive(&run, ports, &self.cancel).await
+        let ports = Ports {
+            model: &self.model,
+            delegator: &*self.delegator,
+            recorder: &self.log,
+            clock: &SystemClock,
+        };
+        let ended = drive(&run, ports, &self.cancel).await;
+        if let Ended::Finished { outcome, .. } = &ended {
+            farewell(&run, outcome).await;
+        }
+        ended
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {
