@@ -4,5 +4,6 @@
 mod build;
 mod embed;
 mod example;
+mod hooks;
 mod recorded_alike;
 mod world;

@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
 #[path = "it/conversation.rs"]
 mod conversation;
+#[path = "it/hooks.rs"]
+mod hooks;
+#[path = "it/ledger.rs"]
+mod ledger;
 #[path = "it/limits.rs"]
 mod limits;
 #[path = "it/log.rs"]

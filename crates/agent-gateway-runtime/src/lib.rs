@@ -28,6 +28,7 @@ mod recorder;
 mod run;
 mod running;
 mod scene;
+mod spent;
 mod turns;
 mod unrun;
 
@@ -43,7 +44,7 @@ mod tasks;
 mod worker;
 
 pub use admit::MAX_MESSAGE_CHARS;
-pub use agent_gateway_engine::{FieldError, Schema};
+pub use agent_gateway_engine::{FieldError, HookStack, Schema};
 pub use auth::{AuthFailure, Authenticator};
 pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};
 pub use events::Events;

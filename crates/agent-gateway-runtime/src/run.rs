@@ -3,11 +3,15 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, Result,
-    execution::{Departure, Execution, LogEvent, Outcome, ResetReason, StopReason},
+    agent::AgentDefinition,
+    execution::{Departure, Execution, LogEvent, Outcome, ResetReason, RunOptions, StopReason},
     ports::model::Delivery,
     tool::ToolContext,
 };
-use agent_gateway_engine::{Ended, OutputSchema, Ports as EnginePorts, Recorder, Run, Setting, drive};
+use agent_gateway_engine::{
+    AgentPlan, Ended, Ledger, ModelPlan, NoDelegation, OutputSchema, Ports as EnginePorts, Recorder, Run,
+    Setting, drive, farewell,
+};
 use futures::FutureExt;
 
 use crate::{
@@ -17,6 +21,8 @@ use crate::{
     recorder::{End, StoreRecorder},
     running::Seat,
     scene::Scene,
+    snapshot::model_plan,
+    spent::add_past,
     unrun::failed,
 };
 
@@ -35,8 +41,17 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
     if !attempt.is_first() {
         recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;
     }
-    let (run, execution, scene) = prepare(&shared.recipe, attempt)?;
-    let engine_ports = EnginePorts { model: &*ports.model, recorder: &recorder, clock: &*ports.clock };
+    let is_first = attempt.is_first();
+    let (run, execution, scene) = prepare(&shared.recipe, attempt, None)?;
+    if !is_first {
+        add_past(ports, &execution, &run.ledger).await?;
+    }
+    let engine_ports = EnginePorts {
+        model: &*ports.model,
+        delegator: &NoDelegation,
+        recorder: &recorder,
+        clock: &*ports.clock,
+    };
     let driven = AssertUnwindSafe(drive(&run, engine_ports, seat.cancel())).catch_unwind();
     let ended = match run.delivery {
         Delivery::Whole => driven.await,
@@ -46,7 +61,10 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
             never = recorder.keep_drafts() => match never {},
         },
     };
-    let Ended { mut outcome, unrecorded } = ended.unwrap_or_else(|_| faulted());
+    let (mut outcome, unrecorded) = match ended.unwrap_or_else(|_| faulted()) {
+        Ended::Finished { outcome, unrecorded } => (outcome, unrecorded),
+        Ended::Suspended(suspension) => (suspension.outcome, None),
+    };
     let is_given_back = outcome.stop_reason == StopReason::Cancelled
         && shared.running.is_stopping()
         && !seat.is_asked_to_stop();
@@ -61,22 +79,30 @@ pub(crate) async fn run(shared: &Shared, attempt: Attempt, seat: &Seat) -> Resul
         .with("execution", &execution.id));
     }
     let said = scene.conclude(&execution, &mut outcome);
+    farewell(&run, &outcome).await;
     recorder.settle(End { turn: unrecorded, outcome, said }).await
 }
 
 fn faulted() -> Ended {
     tracing::error!("a port or a tool panicked; the execution is recorded as failed");
-    Ended { outcome: failed("the execution hit a fault of the gateway"), unrecorded: None }
+    Ended::Finished { outcome: failed("the execution hit a fault of the gateway"), unrecorded: None }
 }
 
-/// Applies every default: the request's options win over the agent, the agent over the gateway.
-fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)> {
+/// Applies every default: the request's options win over the agent, the agent over the gateway. `parent` is the ledger of the
+/// run that delegated to this one, where it runs here.
+fn prepare(
+    recipe: &Recipe,
+    attempt: Attempt,
+    parent: Option<&Arc<Ledger>>,
+) -> Result<(Run, Execution, Scene)> {
     let Attempt { plan, execution, mut scene, past, .. } = attempt;
     let options = &execution.options;
-    let mut limits = recipe.limits;
+    let mut limits = recipe.limits.with(&plan.definition.guardrails);
     if let Some(timeout) = options.timeout_ms {
         limits.timeout = Duration::from_millis(timeout);
     }
+    let limits = limits.lowered(&options.guardrails);
+    let ledger = Ledger::open(&limits, parent);
     let mut context = ToolContext::root(execution.id.clone(), execution.agent_id.clone());
     context.caller_identity.clone_from(&execution.user_id);
     context.parent_execution_id.clone_from(&execution.parent_execution_id);
@@ -107,8 +133,34 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
         Departure::Cancels => options.delivery,
     };
     let message = execution.message.as_str().into();
-    let run = Run { message, agent: plan, context, limits, output_schema, setting, delivery, past };
+    let run = Run {
+        message,
+        model: model(recipe, &plan, options),
+        agent: plan,
+        context,
+        limits,
+        ledger,
+        hooks: recipe.hooks.clone(),
+        output_schema,
+        setting,
+        delivery,
+        past,
+    };
     Ok((run, execution, scene))
+}
+
+/// The agent's model, unless this run asks for another one. The agent's own fallback stays; the gateway's is that of the
+/// gateway's model.
+fn model(recipe: &Recipe, plan: &AgentPlan, options: &RunOptions) -> ModelPlan {
+    let mut model = plan.model.clone();
+    if let Some(name) = &options.model {
+        let mut asking = AgentDefinition::clone(&plan.definition);
+        asking.model.name = Some(name.clone());
+        model = model_plan(&asking, recipe);
+    }
+    model.temperature = options.temperature.or(model.temperature);
+    model.max_tokens = options.max_tokens.or(model.max_tokens);
+    model
 }
 
 /// An empty schema counts as none.

@@ -194,7 +194,7 @@ fn plan_agent(
 
 /// An agent's own fallback always counts; the gateway's counts for the gateway's model alone. The names `default` and
 /// `fallback` stand for the gateway's models.
-fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
+pub(crate) fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
     let stands_for = |name: &ModelName| match (name.as_str(), &recipe.fallback_model) {
         ("default", _) | ("fallback", None) => None,
         ("fallback", Some(fallback)) => Some(fallback.clone()),
@@ -214,6 +214,11 @@ fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
         temperature: Some(own.temperature.unwrap_or(recipe.temperature)),
         max_tokens: Some(own.max_tokens.unwrap_or(recipe.max_tokens)),
     }
+}
+
+/// Whether a name stands for one of the gateway's models.
+pub(crate) fn is_of_gateway(name: &ModelName) -> bool {
+    matches!(name.as_str(), "default" | "fallback")
 }
 
 fn skill_tools<'a>(agent: &AgentDefinition, definitions: &'a Definitions) -> Vec<&'a str> {

@@ -52,7 +52,6 @@ pub(crate) const CONFIG: &[Unsupported] = &[
     later("context_retrieval.max_retrieved_chars"),
     later("mcp"),
     later_unless_off("memory", "memory.enabled"),
-    later("guardrails.max_delegation_depth"),
     later_unless_off("cors", "cors.enabled"),
     later("proxy"),
     later_unless_off("dashboard", "dashboard.enabled"),

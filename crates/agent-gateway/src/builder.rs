@@ -2,6 +2,7 @@
 use std::{marker::PhantomData, path::PathBuf, sync::Arc};
 
 use agent_gateway_core::{
+    hook::{Event, ExecutionHook, Observed, Observer, Occurrence},
     id::{AgentId, ModelName},
     in_process::{ApiKey, ApiKeys},
     ports::{
@@ -42,6 +43,8 @@ pub(crate) struct Choices {
     pub(crate) model: Choice<(ModelName, Arc<dyn LanguageModel>)>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) schemas: SchemaOverrides,
+    pub(crate) steering: Vec<Arc<dyn ExecutionHook>>,
+    pub(crate) observers: Vec<Observer>,
     pub(crate) reload: ReloadChoice,
     pub(crate) orphans: Orphans,
     pub(crate) role: Role,
@@ -102,6 +105,8 @@ impl GatewayBuilder<AuthUndecided> {
             model: Choice::Configured,
             tools: Vec::new(),
             schemas: SchemaOverrides::default(),
+            steering: Vec::new(),
+            observers: Vec::new(),
             reload: ReloadChoice::Off,
             orphans: Orphans::default(),
             role: Role::default(),
@@ -247,6 +252,23 @@ impl<Auth> GatewayBuilder<Auth> {
     /// The JSON Schema of an agent's output; it wins over that of its file.
     pub fn set_output_schema(mut self, agent: AgentId, schema: Value) -> Self {
         self.choices.schemas.output.insert(agent, Arc::new(schema));
+        self
+    }
+
+    /// Calls `callback` at each of these events, in the order of registration. It can change nothing: what it answers, a failure
+    /// or a panic of it is logged, and after five seconds it is not waited for any more. See [`guide::hooks`](crate::guide::hooks).
+    pub fn on<F, R>(mut self, event: Event, callback: F) -> Self
+    where
+        F: Fn(Occurrence) -> R + Send + Sync + 'static,
+        R: Future<Output: Observed> + Send + 'static,
+    {
+        self.choices.observers.push(Observer::new(event, callback));
+        self
+    }
+
+    /// Lets this hook steer executions, behind those that were registered before. See [`guide::hooks`](crate::guide::hooks).
+    pub fn hook(mut self, hook: impl ExecutionHook) -> Self {
+        self.choices.steering.push(Arc::new(hook));
         self
     }
 

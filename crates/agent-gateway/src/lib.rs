@@ -31,6 +31,7 @@ pub use serve::shutdown_signal;
 
 // The crates behind the facade, by the word of their feature.
 pub use agent_gateway_core as core;
+pub use agent_gateway_core::hook;
 #[cfg(feature = "genai")]
 #[cfg_attr(docsrs, doc(cfg(feature = "genai")))]
 pub use agent_gateway_genai as genai;

@@ -35,6 +35,13 @@ impl GatewayConfig {
         report.at_least_one("server.max_connections", self.server.max_connections);
         report.at_least_one("guardrails.max_iterations", self.guardrails.max_iterations);
         report.at_least_one("guardrails.timeout_ms", self.guardrails.timeout_ms);
+        report.at_least_one("approvals.expires_after_s", self.approvals.expires_after_s);
+        if let Some(tokens) = self.guardrails.max_tokens {
+            report.at_least_one("guardrails.max_tokens", tokens);
+        }
+        if self.guardrails.max_cost_usd.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
+            report.add("guardrails.max_cost_usd", "must be a number above 0", "leave it out for no limit");
+        }
         report.at_least_one("queue.workers", self.queue.workers);
         report.at_least_one("queue.visibility_timeout_s", self.queue.visibility_timeout_s);
         report.at_least_one("scheduler.max_instances", self.scheduler.max_instances);

@@ -10,7 +10,7 @@ use agent_gateway_core::{
     id::{AgentId, ExecutionId, ModelName},
     message::Message,
     ports::{
-        model::{Delivery, ModelRequest},
+        model::{Delivery, LanguageModel, ModelRequest},
         tool::Tool,
     },
     tool::ToolContext,
@@ -68,6 +68,11 @@ pub(crate) struct World {
     pub(crate) past: Past,
     pub(crate) hooks: HookStack,
     pub(crate) parent: Option<Arc<Ledger>>,
+    /// In the place of one of its own.
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    /// In the place of the scripted model.
+    pub(crate) asked: Option<Arc<dyn LanguageModel>>,
+    pub(crate) id: Option<ExecutionId>,
     pub(crate) max_tokens: Option<u32>,
     pub(crate) delegator: Arc<dyn Delegator>,
     pub(crate) delegates: Vec<AgentId>,
@@ -89,6 +94,9 @@ impl World {
             past: Past::default(),
             hooks: HookStack::default(),
             parent: None,
+            ledger: None,
+            asked: None,
+            id: None,
             max_tokens: Some(100),
             delegator: Arc::new(NoDelegation),
             delegates: Vec::new(),
@@ -138,12 +146,15 @@ impl World {
             definition: Arc::new(definition),
         };
         let run = Run {
-            context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
+            context: ToolContext::root(
+                self.id.clone().unwrap_or_else(ExecutionId::generate),
+                agent.definition.id.clone(),
+            ),
             model: agent.model.clone(),
             agent: Arc::new(agent),
             message: "hello".into(),
             limits: self.limits,
-            ledger: Ledger::open(&self.limits, self.parent.as_ref()),
+            ledger: self.ledger.clone().unwrap_or_else(|| Ledger::open(&self.limits, self.parent.as_ref())),
             hooks: self.hooks.clone(),
             output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
             setting: self.setting.clone(),
@@ -151,7 +162,7 @@ impl World {
             past: self.past.clone(),
         };
         let ports = Ports {
-            model: &self.model,
+            model: self.asked.as_deref().unwrap_or(&self.model),
             delegator: &*self.delegator,
             recorder: &self.log,
             clock: &SystemClock,

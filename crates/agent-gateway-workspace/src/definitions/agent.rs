@@ -7,6 +7,7 @@ use agent_gateway_core::{
         Activation, AgentDefinition, AgentScope, Availability, Delegates, ExecutionMode, MemorySettings,
         ModelSettings, NotificationSettings, NotificationTarget,
     },
+    execution::Guardrails,
     id::{AgentId, ModelName},
 };
 use serde::Deserialize;
@@ -25,13 +26,21 @@ use crate::{
 };
 
 const RULES: Rules = Rules {
-    guards: &["enabled", "scope", "delegates_to", "input_schema", "output_schema", "setup_schema"],
+    guards: &[
+        "enabled",
+        "scope",
+        "delegates_to",
+        "input_schema",
+        "output_schema",
+        "setup_schema",
+        "guardrails",
+    ],
     never_empty: &["enabled", "scope"],
     hints: &[
         ("name", "the id is the folder's name; `display_name` is shown to people"),
         ("id", "the id is the folder's name"),
         ("tools", "tools belong to a skill: list them in its SKILL.md"),
-        ("timeout_ms", "the time of a run is `guardrails.timeout_ms` of gateway.yaml"),
+        ("timeout_ms", "write it below `guardrails:`"),
         ("temperature", "write it below `model:`"),
         ("max_tokens", "write it below `model:`"),
     ],
@@ -55,6 +64,7 @@ struct AgentFile {
     retrievers: Vec<String>,
     memory: MemoryFile,
     delegates_to: Option<Vec<String>>,
+    guardrails: Guardrails,
     mcp_servers: Vec<String>,
     schedules: Vec<ScheduleFile>,
     notifications: NotificationsFile,
@@ -79,6 +89,7 @@ impl Default for AgentFile {
             retrievers: Vec::new(),
             memory: MemoryFile::default(),
             delegates_to: None,
+            guardrails: Guardrails::default(),
             mcp_servers: Vec::new(),
             schedules: Vec::new(),
             notifications: NotificationsFile::default(),
@@ -152,6 +163,7 @@ impl Reading<'_> {
         agent.schedules = self.schedules(&document, settings.schedules);
         agent.notifications = notifications(settings.notifications);
         agent.memory = memory(&settings.memory);
+        agent.guardrails = self.guardrails(&document, settings.guardrails)?;
         agent.scope = self.scope(&document, settings.scope);
         self.not_yet(&document, support::AGENT);
         self.references.note(&document, "skills", Target::Skill, &settings.skills);
@@ -210,6 +222,27 @@ impl Reading<'_> {
             max_tokens = None;
         }
         ModelSettings { name: model, temperature, max_tokens, fallback }
+    }
+
+    /// An agent is not served without the limits that its author wrote.
+    fn guardrails(&mut self, document: &Document, limits: Guardrails) -> Option<Guardrails> {
+        let is_zero = |limit: Option<u64>| limit == Some(0);
+        let wrong = [
+            ("guardrails.max_iterations", is_zero(limits.max_iterations.map(u64::from))),
+            ("guardrails.max_tokens", is_zero(limits.max_tokens)),
+            ("guardrails.timeout_ms", is_zero(limits.timeout_ms)),
+            (
+                "guardrails.max_cost_usd",
+                limits.max_cost_usd.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)),
+            ),
+        ];
+        let wrong: Vec<&str> =
+            wrong.into_iter().filter(|(_, is_wrong)| *is_wrong).map(|(key, _)| key).collect();
+        for key in &wrong {
+            let finding = document.place(key).error(key, "must be above 0; the agent is not served");
+            self.report(finding.hint("leave it out for the gateway's limit"));
+        }
+        wrong.is_empty().then_some(limits)
     }
 
     fn scope(&mut self, document: &Document, word: ScopeWord) -> AgentScope {

@@ -19,7 +19,7 @@ use crate::usage::UsageInfo;
 pub(crate) const EVENTS: &str = "Server-sent events, each with an id: `session` (`session_id`, `execution_id`), `token` \
     (`content`), `tool_call` (`name`, `arguments`, `call_id`), `tool_result` (`call_id`, `name`, `output`), `reset` (`keep`, \
     `reason`: the tokens whose ids are `keep` with a `.` and a number behind it are void and come anew), `error` (`message`), and `done` \
-    (`status`, `usage`, and `turn_count` in a session) at the end. A client that comes back with `Last-Event-ID` gets what it \
+    (`status`, `stop_reason`, `usage`, and `turn_count` in a session) at the end. A client that comes back with `Last-Event-ID` gets what it \
     missed.";
 
 /// Answers somebody who watches a run. Who has seen everything gets no content, which tells browsers not to come back.
@@ -52,6 +52,7 @@ enum Stage {
 struct Done<'a> {
     execution_id: &'a ExecutionId,
     status: &'static str,
+    stop_reason: &'static str,
     usage: UsageInfo<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_count: Option<u64>,
@@ -161,6 +162,7 @@ fn done<'a>(execution_id: &'a ExecutionId, outcome: &'a Outcome) -> Done<'a> {
     Done {
         execution_id,
         status: outcome.stop_reason.as_str(),
+        stop_reason: outcome.stop_reason.as_str(),
         usage: UsageInfo::new(&outcome.usage),
         turn_count: outcome.turn_count,
         output: outcome.output.as_ref(),

@@ -15,7 +15,8 @@ pub(super) struct InvokeResponse<'a> {
     agent_id: &'a str,
     /// `completed`, `failed`, `cancelled` or `timeout`.
     status: &'static str,
-    /// Why it stopped: `completed`, `max_iterations`, `max_tool_calls`, `timeout`, `cancelled` or `error`.
+    /// Why it stopped: `completed`, `max_iterations`, `max_tool_calls`, `max_tokens`, `max_cost`, `suspended`, `stopped`,
+    /// `timeout`, `cancelled` or `error`.
     stop_reason: &'static str,
     /// What it answered.
     result: Option<ResultInfo<'a>>,
