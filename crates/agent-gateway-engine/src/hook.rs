@@ -296,9 +296,9 @@ impl Run {
         for hook in &*self.hooks.steering {
             let answer =
                 asked("after this call", async { hook.after_tool(&context, call, &result).await }).await;
-            match answer.map_err(|why| format!("{why}, so the result is not shown"))? {
-                AfterTool::Replace(output) => result.output = output,
-                _ => {}
+            let answer = answer.map_err(|why| format!("{why}, so the result is not shown"))?;
+            if let AfterTool::Replace(output) = answer {
+                result.output = output;
             }
         }
         Ok(result)
