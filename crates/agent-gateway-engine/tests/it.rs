@@ -1,5 +1,6 @@
 //! The loop against a scripted model: what it asks, what it records, how it ends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+#![expect(clippy::panic, reason = "a test that cannot go on should say so at once, and hooks may panic")]
 #[path = "it/conversation.rs"]
 mod conversation;
 #[path = "it/hooks.rs"]
