@@ -17,6 +17,7 @@ pub mod approval;
 pub mod definitions;
 pub mod diagnostic;
 pub mod execution;
+pub mod hook;
 pub mod id;
 pub mod message;
 pub mod principal;

@@ -8,9 +8,10 @@ use std::{
 };
 
 use agent_gateway_core::{
-    Error, ErrorKind, JsonMap, Result,
+    Error, ErrorKind,
     approval::{ApprovalStatus, AskedCall},
     execution::{LogEvent, ResultForm, StepPlace, ToolOutcome, ToolTurn},
+    hook::{HookedCall, HookedResult},
     id::ExecutionId,
     message::{Arguments, ToolCall},
     tool::{Approval, ToolOutput, ToolRetry},
@@ -22,7 +23,8 @@ use tokio::time::Instant;
 use crate::{
     Ports, Run,
     delegate::{Delegated, delegate},
-    guard::{Budget, Phase, Progress, Questions},
+    guard::{Budget, Halt, Phase, Progress, Questions},
+    hook::{Agreement, Permission},
     past::{Asked, Calls, Settlements},
     redact::Discretion,
     tools::{Action, BoundTool},
@@ -66,7 +68,7 @@ pub(crate) async fn call_all(
     ports: Ports<'_>,
     progress: &mut Progress,
     mut calls: Calls,
-) -> Result<Turned> {
+) -> Result<Turned, Halt> {
     progress.phase = Phase::Tools;
     let turn = progress.iterations;
     let desk = Desk {
@@ -80,7 +82,7 @@ pub(crate) async fn call_all(
         done: calls.done(),
     };
     // Boxed, because the compiler cannot prove a borrowing closure's futures `Send` for every lifetime.
-    let mut pending: Vec<BoxFuture<'_, (usize, Result<Called>)>> = Vec::new();
+    let mut pending: Vec<BoxFuture<'_, (usize, Result<Called, Halt>)>> = Vec::new();
     for (place, call) in calls.missing() {
         let (call, desk, budget) = (call.clone(), &desk, calls.budget(place));
         pending.push(Box::pin(async move {
@@ -160,7 +162,7 @@ enum Made {
 }
 
 /// Makes one call of a tool of the agent, and records it.
-pub(crate) async fn call_one(desk: &Desk<'_>, call: &ToolCall, place: CallPlace) -> Result<Called> {
+pub(crate) async fn call_one(desk: &Desk<'_>, call: &ToolCall, place: CallPlace) -> Result<Called, Halt> {
     let tool = desk.run.agent.tools.get(&call.name);
     call_tool(desk, tool.map(|tool| &**tool), call, place).await
 }
@@ -171,17 +173,17 @@ pub(crate) async fn call_tool(
     tool: Option<&BoundTool>,
     call: &ToolCall,
     place: CallPlace,
-) -> Result<Called> {
+) -> Result<Called, Halt> {
     let started = Instant::now();
-    let made = match admit(desk, tool, call, place.budget) {
+    let made = match admit(desk, tool, call, &place).await {
         Admitted::Refused(why) => Made::Answer(call.arguments.clone(), ToolOutcome::Refused, failure(&why)),
         Admitted::Asks(asked) => Made::Waits(vec![Waiting::Person(asked)]),
-        Admitted::Runs(tool, arguments) => make(desk, tool, arguments, call, &place).await?,
+        Admitted::Runs(tool, call) => make(desk, tool, call, &place).await?,
     };
     match made {
         Made::Answer(arguments, outcome, result) => {
             let result = (outcome, result);
-            finish(desk, call, arguments, result, started, place.within).await.map(Called::Answered)
+            Ok(Called::Answered(finish(desk, call, arguments, result, started, place.within).await?))
         }
         Made::Waits(what) => Ok(Called::Waits(what)),
     }
@@ -193,7 +195,7 @@ pub(crate) async fn refuse(
     call: &ToolCall,
     why: &str,
     within: Option<Arc<StepPlace>>,
-) -> Result<ToolTurn> {
+) -> Result<ToolTurn, Halt> {
     let result = (ToolOutcome::Refused, failure(why));
     finish(desk, call, call.arguments.clone(), result, Instant::now(), within).await
 }
@@ -206,7 +208,7 @@ async fn finish(
     (outcome, result): (ToolOutcome, ToolOutput),
     started: Instant,
     within: Option<Arc<StepPlace>>,
-) -> Result<ToolTurn> {
+) -> Result<ToolTurn, Halt> {
     let (arguments, result) = Discretion::of(&desk.run.context).call(arguments, result);
     let form = match result {
         ToolOutput::Text(_) | ToolOutput::Json(Value::String(_)) => ResultForm::Text,
@@ -226,33 +228,29 @@ async fn finish(
         within,
     };
     desk.ports.record(LogEvent::ToolTurn(turn.clone())).await?;
+    desk.run.tell_result(&turn).await;
     Ok(turn)
 }
 
 /// Hands a call to its tool.
-async fn make(
-    desk: &Desk<'_>,
-    tool: &BoundTool,
-    arguments: JsonMap,
-    call: &ToolCall,
-    place: &CallPlace,
-) -> Result<Made> {
+async fn make(desk: &Desk<'_>, tool: &BoundTool, call: HookedCall, place: &CallPlace) -> Result<Made, Halt> {
     let Desk { run, ports, begun, .. } = desk;
+    run.tell_call(&call).await;
     if tool.spec().retry == ToolRetry::Never {
-        let (call_id, name) = (call.id.clone(), call.name.clone());
+        let (call_id, name) = (call.call_id.clone(), tool.spec().name.as_str().into());
         ports.record(LogEvent::ToolStarted { call_id, name }).await?;
     }
     begun.fetch_add(1, Ordering::Relaxed);
-    let key = place.idempotency_key(&run.context.execution_id);
+    let (key, started) = (place.idempotency_key(&run.context.execution_id), Instant::now());
     let answer = match tool.action() {
         Action::Tool(tool) => {
             let mut context = run.context.clone();
-            context.call_id = call.id.clone();
+            context.call_id = call.call_id.clone();
             context.idempotency_key = key;
-            let answer = AssertUnwindSafe(tool.call(arguments.clone(), &context)).catch_unwind().await;
+            let answer = AssertUnwindSafe(tool.call(call.arguments.clone(), &context)).catch_unwind().await;
             answer.unwrap_or_else(|_| Err(Error::unexpected("the tool panicked")))
         }
-        Action::Delegate => match delegate(desk, &arguments, key).await {
+        Action::Delegate => match delegate(desk, &call.arguments, key).await {
             Ok(Delegated::Answer(output)) => Ok(output),
             Ok(Delegated::Rests(execution)) => {
                 begun.fetch_sub(1, Ordering::Relaxed);
@@ -260,36 +258,48 @@ async fn make(
             }
             Err(error) => Err(error),
         },
-        Action::Workflow(workflow) => match workflow.run(desk, &arguments, call, place).await? {
-            Gone::Through(result) => Ok(ToolOutput::Json(result)),
-            Gone::Waits(what) => {
-                begun.fetch_sub(1, Ordering::Relaxed);
-                return Ok(Made::Waits(what));
+        Action::Workflow(workflow) => {
+            match workflow.run(desk, &call.arguments, &call.call_id, place).await? {
+                Gone::Through(result) => Ok(ToolOutput::Json(result)),
+                Gone::Waits(what) => {
+                    begun.fetch_sub(1, Ordering::Relaxed);
+                    return Ok(Made::Waits(what));
+                }
             }
-        },
+        }
     };
-    let (outcome, result) = match answer {
+    let (outcome, output) = match answer {
         Ok(output) => (ToolOutcome::Succeeded, output),
         Err(error) => {
             let error = Discretion::of(&run.context).error(error);
-            (ToolOutcome::Failed, failure(&tool_failure(&call.name, &error)))
+            (ToolOutcome::Failed, failure(&tool_failure(tool.spec().name.as_str(), &error)))
         }
     };
-    Ok(Made::Answer(Arguments::Object(arguments), outcome, result))
+    let (outcome, output) =
+        match run.after_tool(&call, HookedResult::new(outcome, output, millis(started))).await {
+            Ok(result) => (result.outcome, result.output),
+            Err(why) => (ToolOutcome::Failed, failure(&why)),
+        };
+    Ok(Made::Answer(Arguments::Object(call.arguments), outcome, output))
 }
 
 /// Whether a call is made.
 enum Admitted<'a> {
     /// It is.
-    Runs(&'a BoundTool, JsonMap),
+    Runs(&'a BoundTool, HookedCall),
     /// A person must agree first.
     Asks(AskedCall),
     /// It is not, and the model is told why.
     Refused(String),
 }
 
-fn admit<'a>(desk: &Desk<'_>, tool: Option<&'a BoundTool>, call: &ToolCall, budget: Budget) -> Admitted<'a> {
-    if budget == Budget::Spent {
+async fn admit<'a>(
+    desk: &Desk<'_>,
+    tool: Option<&'a BoundTool>,
+    call: &ToolCall,
+    place: &CallPlace,
+) -> Admitted<'a> {
+    if place.budget == Budget::Spent {
         return Admitted::Refused(format!(
             "the limit of {} tool calls is reached; answer with what you have",
             desk.run.limits.max_tool_calls
@@ -304,20 +314,30 @@ fn admit<'a>(desk: &Desk<'_>, tool: Option<&'a BoundTool>, call: &ToolCall, budg
     if !tool.spec().access.allows(&desk.run.context.agent_id) {
         return Admitted::Refused(format!("this agent may not use the tool '{}'", call.name));
     }
-    let asked = desk.settlements.of(&call.id);
-    let given = match asked {
-        Asked::Settled(ApprovalStatus::Approved, arguments, _) => Arguments::Object(arguments.clone()),
-        Asked::Settled(status, _, reason) => return Admitted::Refused(not_approved(status, reason)),
-        Asked::Not => call.arguments.clone(),
-    };
-    match (tool.arguments(&given), asked) {
-        (Err(why), _) => Admitted::Refused(why),
-        (Ok(arguments), Asked::Not) if tool.spec().approval == Approval::Required => {
-            let (call_id, tool) = (call.id.clone(), call.name.clone());
-            Admitted::Asks(AskedCall { call_id, tool, arguments, question: None })
+    let (given, agreement) = match desk.settlements.of(&call.id) {
+        Asked::Settled(ApprovalStatus::Approved, arguments, _) => {
+            (Arguments::Object(arguments.clone()), Agreement::Given)
         }
-        (Ok(arguments), _) => Admitted::Runs(tool, arguments),
+        Asked::Settled(status, _, reason) => return Admitted::Refused(not_approved(status, reason)),
+        Asked::Not => (call.arguments.clone(), Agreement::NotAsked),
+    };
+    let arguments = match tool.arguments(&given) {
+        Ok(arguments) => arguments,
+        Err(why) => return Admitted::Refused(why),
+    };
+    let mut hooked =
+        HookedCall::new(call.id.clone(), tool.spec().clone(), arguments).within(place.within.clone());
+    let question = match desk.run.may_call(tool, &mut hooked, agreement).await {
+        Permission::Refused(why) => return Admitted::Refused(why),
+        Permission::Asks(question) => Some(question),
+        Permission::Granted => None,
+    };
+    let is_required = tool.spec().approval == Approval::Required && agreement == Agreement::NotAsked;
+    if is_required || question.is_some() {
+        let (call_id, tool) = (call.id.clone(), call.name.clone());
+        return Admitted::Asks(AskedCall { call_id, tool, arguments: hooked.arguments, question });
     }
+    Admitted::Runs(tool, hooked)
 }
 
 /// What the model is told of a call that nobody agreed to.

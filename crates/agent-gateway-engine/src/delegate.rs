@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{Run, call::Desk};
+use crate::{Reached, Run, call::Desk};
 
 /// The name of the tool.
 pub const DELEGATE: &str = "delegate_to_agent";
@@ -91,11 +91,17 @@ pub(crate) async fn delegate(desk: &Desk<'_>, arguments: &JsonMap, key: String) 
         return refuse(why);
     }
     let Ok(agent) = AgentId::new(wanted) else { return refuse(no_agent(wanted)) };
+    if let Err(Reached::Delegations(most)) = desk.run.ledger.begin_delegation(&key) {
+        return refuse(format!("the limit of {most} delegations in all is reached; do the work yourself"));
+    }
     let input = arguments.get("input").and_then(Value::as_object).cloned().unwrap_or_default();
-    let (message, guardrails) = (text("message").to_owned(), what_is_left(desk));
+    let (message, guardrails, counted) = (text("message").to_owned(), what_is_left(desk), key.clone());
     match desk.ports.delegator.delegate(Child { agent, message, input, guardrails, key }).await? {
         ChildEnd::Rests(execution) => Ok(Delegated::Rests(execution)),
-        ChildEnd::Refused(why) => refuse(why),
+        ChildEnd::Refused(why) => {
+            desk.run.ledger.forget_delegation(&counted);
+            refuse(why)
+        }
         ChildEnd::Ended(outcome) => Ok(Delegated::Answer(answer(wanted, &outcome))),
     }
 }
@@ -130,7 +136,10 @@ fn no_agent(wanted: &str) -> String {
 /// A child has what its parent has left, at most.
 fn what_is_left(desk: &Desk<'_>) -> Guardrails {
     let time = desk.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let (tokens, cost_usd) = desk.run.ledger.left();
     Guardrails {
+        max_tokens: tokens.map(|tokens| tokens.max(1)),
+        max_cost_usd: cost_usd.map(|cost| cost.max(f64::MIN_POSITIVE)),
         timeout_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         max_delegation_depth: Some(desk.run.limits.max_delegation_depth),
         ..Guardrails::default()

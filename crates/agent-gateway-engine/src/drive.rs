@@ -2,9 +2,9 @@
 use std::sync::atomic::Ordering;
 
 use agent_gateway_core::{
-    Error,
     approval::AskedCall,
     execution::{LogEvent, ModelTurn, Outcome, StopReason, Usage},
+    hook::HookedStart,
     id::ExecutionId,
     message::Message,
 };
@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     OutputSchema, Ports, Run, Setting,
     call::{Turned, Waiting, call_all, millis},
-    guard::{Budget, Phase, Progress},
+    guard::{Budget, Halt, Phase, Progress},
     history::joined,
     past::{Next, after, restore},
-    prompt::{supplied, user_message},
+    prompt::{SEPARATOR, supplied, user_message},
     turn::{Offer, ask},
 };
 
@@ -56,21 +56,28 @@ enum Stop {
     Unfit(ModelTurn, Vec<String>),
     /// Calls of its last turn wait for this.
     Rests(Vec<Waiting>),
-    /// A limit was reached, time was up, or somebody asked to stop.
-    At(StopReason),
-    /// The model or the store failed.
-    Failed(Error),
+    /// A limit was reached, time was up, somebody or a hook asked to stop, or something failed.
+    Halted(Halt),
+}
+
+impl From<StopReason> for Stop {
+    fn from(reason: StopReason) -> Self {
+        Self::Halted(Halt::At(reason, None))
+    }
 }
 
 /// Runs an agent until it answers, a limit stops it, its time is up, or `cancel` fires. Model and tool calls under way are dropped.
+///
+/// Whoever drives a run to its end says so to its hooks, with [`farewell`](crate::farewell).
 pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> Ended {
     let started = tokio::time::Instant::now();
-    let mut progress = Progress::new(opening(run, ports), started + run.limits.timeout);
+    let mut progress = Progress::new(started + run.limits.timeout);
+    run.tell_begin().await;
     let stop = tokio::select! {
         biased;
-        () = cancel.cancelled() => Stop::At(StopReason::Cancelled),
-        () = tokio::time::sleep_until(progress.deadline) => Stop::At(StopReason::Timeout),
-        stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Failed),
+        () = cancel.cancelled() => StopReason::Cancelled.into(),
+        () = tokio::time::sleep_until(progress.deadline) => StopReason::Timeout.into(),
+        stop = advance(run, ports, &mut progress) => stop.unwrap_or_else(Stop::Halted),
     };
     progress.add_questions();
     let Progress { mut usage, last_text, begun, phase, draft, .. } = progress;
@@ -85,32 +92,37 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
     ended
 }
 
-fn opening(run: &Run, ports: Ports<'_>) -> Vec<Message> {
+fn opening(run: &Run, ports: Ports<'_>, start: &HookedStart) -> Vec<Message> {
     let (schema, input) = (run.output_schema.as_deref(), &run.context.metadata);
     let definition = &run.agent.definition;
     let layers = &run.agent.prompt;
-    let system = layers.system(ports.clock.now(), &run.setting, run.instructions.as_deref(), schema);
+    let mut system = layers.system(ports.clock.now(), &run.setting, run.instructions.as_deref(), schema);
+    for more in &start.instructions {
+        system.push_str(SEPARATOR);
+        system.push_str(more);
+    }
     let system = Message::system(system);
     match &run.setting {
-        Setting::Single => vec![system, Message::user(user_message(&run.message, input, definition))],
+        Setting::Single => vec![system, Message::user(user_message(&start.message, input, definition))],
         Setting::Conversation(history) => {
             let mut messages = vec![system];
             messages.extend(supplied(input, definition));
             messages.extend(history.iter().cloned());
-            messages.push(Message::user(run.message.clone()));
+            messages.push(Message::user(start.message.clone()));
             joined(messages)
         }
     }
 }
 
-async fn advance(run: &Run, ports: Ports<'_>, progress: &mut Progress) -> Result<Stop, Error> {
+async fn advance(run: &Run, ports: Ports<'_>, progress: &mut Progress) -> Result<Stop, Halt> {
+    progress.messages = opening(run, ports, &run.begin().await?);
     // Of a turn that an earlier attempt recorded, only its answer's second chance is left.
     let mut recorded = !run.past.is_empty();
     let mut next = restore(run, progress);
     loop {
         next = match next {
             Next::Ask if progress.iterations >= run.limits.max_iterations => {
-                return Ok(Stop::At(StopReason::MaxIterations));
+                return Ok(StopReason::MaxIterations.into());
             }
             Next::Ask => {
                 recorded = false;
@@ -140,7 +152,7 @@ async fn judge(
     progress: &mut Progress,
     turn: ModelTurn,
     reason: StopReason,
-) -> Result<Stop, Error> {
+) -> Result<Stop, Halt> {
     let fits = run.output_schema.as_deref().is_none_or(|schema| schema.read(&turn.text).is_ok());
     if fits {
         return Ok(Stop::Answered(turn, reason));
@@ -156,7 +168,7 @@ async fn repair(
     progress: &mut Progress,
     turn: ModelTurn,
     reason: StopReason,
-) -> Result<Stop, Error> {
+) -> Result<Stop, Halt> {
     let Some(schema) = run.output_schema.as_deref() else { return Ok(Stop::Recorded(turn, reason)) };
     let Err(errors) = schema.read(&turn.text) else { return Ok(Stop::Recorded(turn, reason)) };
     progress.messages.push(Message::assistant(OutputSchema::shown(&turn.text)));
@@ -178,8 +190,13 @@ fn conclude(run: &Run, stop: Stop, usage: Usage, last_text: String, phase: &Phas
             (outcome, Some(turn))
         }
         Stop::Rests(waiting) => return Ended::Suspended(suspension(waiting, usage, last_text)),
-        Stop::At(reason) => (explained(Outcome::new(reason, last_text, usage), run, phase), None),
-        Stop::Failed(error) => {
+        Stop::Halted(Halt::At(reason, None)) => {
+            (explained(Outcome::new(reason, last_text, usage), run, phase), None)
+        }
+        Stop::Halted(Halt::At(reason, Some(why))) => {
+            (Outcome::new(reason, last_text, usage).error(why), None)
+        }
+        Stop::Halted(Halt::Failed(error)) => {
             tracing::warn!(error = ?error, "execution failed");
             (Outcome::new(StopReason::Error, last_text, usage).error(error.message()), None)
         }

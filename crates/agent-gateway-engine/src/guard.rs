@@ -10,7 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use agent_gateway_core::{
-    execution::{Limits, ModelTurn, Usage},
+    Error,
+    execution::{Limits, ModelTurn, StopReason, Usage},
     id::ModelName,
     message::Message,
 };
@@ -38,6 +39,34 @@ pub(crate) struct Progress {
     pub(crate) begun: Arc<AtomicU32>,
     /// What workflows under way asked of the model, until the usage has it.
     pub(crate) questions: Arc<Questions>,
+    /// What the last turn read, as a measure for the next one.
+    pub(crate) measured: Option<Measured>,
+    /// The limit that cut the last turn off.
+    pub(crate) cut_by: Option<StopReason>,
+}
+
+/// What a request came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// Its bytes.
+    pub(crate) bytes: u64,
+    /// Its tokens, as the provider counted them.
+    pub(crate) tokens: u64,
+}
+
+/// Why the loop is left before the model has answered.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// For this reason, with a public sentence where that says more.
+    At(StopReason, Option<String>),
+    /// The model or the store failed.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Turns of the model that steps of workflows asked for. Several workflows may ask at the same time.
@@ -86,9 +115,9 @@ pub(crate) enum Budget {
 }
 
 impl Progress {
-    pub(crate) fn new(messages: Vec<Message>, deadline: Instant) -> Self {
+    pub(crate) fn new(deadline: Instant) -> Self {
         Self {
-            messages,
+            messages: Vec::new(),
             phase: Phase::Start,
             usage: Usage::default(),
             draft: String::new(),
@@ -98,6 +127,8 @@ impl Progress {
             deadline,
             begun: Arc::default(),
             questions: Arc::default(),
+            measured: None,
+            cut_by: None,
         }
     }
 

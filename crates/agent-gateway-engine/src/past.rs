@@ -188,6 +188,7 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
         match event {
             // A step's turn is of its workflow's call, not of the agent.
             LogEvent::ModelTurn(turn @ ModelTurn { within: Some(place), text, .. }) => {
+                charge(run, turn);
                 progress.add_step(turn);
                 if let Next::Call(calls) = &mut next {
                     calls.done.add(place, Value::String(text.to_string()));
@@ -197,6 +198,7 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
                 if let Next::Call(calls) = std::mem::replace(&mut next, Next::Ask) {
                     calls.tell(progress);
                 }
+                charge(run, turn);
                 progress.add_turn(turn);
                 next = after(run, progress, turn);
             }
@@ -230,6 +232,11 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
     next
 }
 
+fn charge(run: &Run, turn: &ModelTurn) {
+    let tokens = turn.tokens.input_tokens.saturating_add(turn.tokens.output_tokens);
+    run.ledger.charge(tokens, turn.cost_usd.unwrap_or_default());
+}
+
 /// What follows a turn of the model.
 pub(crate) fn after(run: &Run, progress: &mut Progress, turn: &ModelTurn) -> Next {
     let allowed = match progress.budget(&run.limits) {
@@ -237,7 +244,7 @@ pub(crate) fn after(run: &Run, progress: &mut Progress, turn: &ModelTurn) -> Nex
         budget => {
             let limited = budget == Budget::Spent && progress.calls() > 0;
             let reason = if limited { StopReason::MaxToolCalls } else { StopReason::Completed };
-            return Next::Judge(turn.clone(), reason);
+            return Next::Judge(turn.clone(), progress.cut_by.unwrap_or(reason));
         }
     };
     let (content, tool_calls) = (turn.text.clone(), turn.tool_calls.clone());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{OutputSchema, Setting};
 
-const SEPARATOR: &str = "\n\n---\n\n";
+pub(crate) const SEPARATOR: &str = "\n\n---\n\n";
 
 /// The layers of a prompt that are the same for every run of an agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use agent_gateway_core::{
 };
 use async_trait::async_trait;
 
-use crate::{AgentPlan, Delegator, ModelPlan, OutputSchema, Past};
+use crate::{AgentPlan, Delegator, HookStack, Ledger, ModelPlan, OutputSchema, Past};
 
 /// One run, with every default applied.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Run {
     pub instructions: Option<Arc<str>>,
     /// What it may use.
     pub limits: Limits,
+    /// What it and the runs that it delegates to have consumed.
+    pub ledger: Arc<Ledger>,
+    /// What the application steps in with.
+    pub hooks: HookStack,
     /// What its answer must fit.
     pub output_schema: Option<Arc<OutputSchema>>,
     /// Whether it stands alone or is a turn of a conversation.

@@ -1,7 +1,12 @@
 //! The loop against a scripted model: what it asks, what it records, how it ends.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+#![expect(clippy::panic, reason = "a test that cannot go on should say so at once, and hooks may panic")]
 #[path = "it/conversation.rs"]
 mod conversation;
+#[path = "it/hooks.rs"]
+mod hooks;
+#[path = "it/ledger.rs"]
+mod ledger;
 #[path = "it/limits.rs"]
 mod limits;
 #[path = "it/log.rs"]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 mod scalar;
 
 pub(crate) use scalar::integer_of;
-use scalar::{flag_of, text_of};
+use scalar::{amount_of, flag_of, text_of};
 
 use crate::ApiError;
 
@@ -161,6 +161,20 @@ impl Fields {
     ) -> Option<i64> {
         let value = self.members.remove(name).filter(|value| !value.is_null())?;
         integer_of(&value, self.loc(name), &range).map_or_else(|problem| problems.take(*problem), Some)
+    }
+
+    /// An amount above 0 that may be absent or `null`.
+    pub fn optional_amount(&mut self, name: &str, problems: &mut Problems) -> Option<f64> {
+        let value = self.members.remove(name).filter(|value| !value.is_null())?;
+        amount_of(&value, self.loc(name)).map_or_else(|problem| problems.take(*problem), Some)
+    }
+
+    /// Fields that nobody asked for are problems.
+    pub fn refuse_others(self, problems: &mut Problems) {
+        for (name, value) in &self.members {
+            let problem = Problem::new("extra_forbidden", self.loc(name), "Extra inputs are not permitted");
+            problems.push(problem.input(value));
+        }
     }
 
     fn no_object<T>(&self, name: &str, value: &Value, problems: &mut Problems) -> Option<T> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use agent_gateway_core::{
     agent::{AgentScope, Availability, ExecutionMode},
     execution::{
-        Departure, Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, Target, Thread,
+        Departure, Execution, ExecutionRequest, ExecutionStatus, Fence, Mode, Origin, RunOptions, Target,
+        Thread,
     },
     id::{ExecutionId, IdempotencyKey},
     ports::model::Delivery,
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use crate::{
     Ports, Refusal, Snapshot, children::KEY_PREFIX, idempotency, run::is_empty, settings::UserSettings,
+    snapshot::is_of_gateway,
 };
 
 /// The most characters of a message.
@@ -68,6 +70,8 @@ pub(crate) fn admit(
     check_message(&request.message)?;
     check_key(&request)?;
     check_options(&request)?;
+    check_limits(&request.options)?;
+    check_model(&request.options, ports)?;
     check_input(plan, &request)?;
     if plan.definition.scope == AgentScope::Personal && request.principal.id().is_none() {
         return Err(Refusal::IdentityRequired(agent_id.clone()));
@@ -184,6 +188,49 @@ fn check_options(request: &ExecutionRequest) -> Result<(), Refusal> {
             Err(error) => refuse("output_schema", "value_error", error.to_string()),
         },
     }
+}
+
+fn refuse_option(path: &[&str], kind: &str, msg: String) -> Refusal {
+    let loc = ["body", "options"].iter().chain(path).map(|part| json!(part)).collect();
+    Refusal::FieldInvalid(FieldError { loc, msg, kind: kind.to_owned() })
+}
+
+/// A limit of nothing would let no run begin. No tool calls and no delegation are limits that make sense.
+fn check_limits(options: &RunOptions) -> Result<(), Refusal> {
+    let asked = &options.guardrails;
+    let least = [
+        ("max_iterations", asked.max_iterations.map(u64::from)),
+        ("max_tokens", asked.max_tokens),
+        ("timeout_ms", asked.timeout_ms),
+    ];
+    if let Some((name, _)) = least.iter().find(|(_, limit)| *limit == Some(0)) {
+        let msg = "Input should be greater than or equal to 1".to_owned();
+        return Err(refuse_option(&["guardrails", name], "greater_than_equal", msg));
+    }
+    if asked.max_cost_usd.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
+        let msg = "Input should be greater than 0".to_owned();
+        return Err(refuse_option(&["guardrails", "max_cost_usd"], "greater_than", msg));
+    }
+    Ok(())
+}
+
+/// A run that no model could answer is not begun.
+fn check_model(options: &RunOptions, ports: &Ports) -> Result<(), Refusal> {
+    if let Some(name) = options.model.as_ref().filter(|name| !is_of_gateway(name)) {
+        ports
+            .model
+            .check(name)
+            .map_err(|error| refuse_option(&["model"], "value_error", error.message().to_owned()))?;
+    }
+    if options.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+        let msg = "Input should be a number from 0 to 2".to_owned();
+        return Err(refuse_option(&["temperature"], "value_error", msg));
+    }
+    if options.max_tokens == Some(0) {
+        let msg = "Input should be greater than or equal to 1".to_owned();
+        return Err(refuse_option(&["max_tokens"], "greater_than_equal", msg));
+    }
+    Ok(())
 }
 
 fn check_input(plan: &AgentPlan, request: &ExecutionRequest) -> Result<(), Refusal> {

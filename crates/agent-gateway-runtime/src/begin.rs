@@ -49,6 +49,8 @@ impl Beginning {
         let ended = match &self.scene {
             // The key may turn out to be taken, and then the model must not have been asked.
             _ if self.execution.idempotency.is_some() => self.store_and_run(is_stored.clone()).await,
+            // The application is told of nothing that is not stored.
+            _ if !self.shared.recipe.hooks.is_empty() => self.store_and_run(is_stored.clone()).await,
             Scene::Conversation(dialogue) if dialogue.stage == Stage::Stored => {
                 self.store_and_run(is_stored.clone()).await
             }

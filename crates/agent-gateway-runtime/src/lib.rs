@@ -33,6 +33,7 @@ mod run;
 mod running;
 mod scene;
 mod settings;
+mod spent;
 mod turns;
 mod unrun;
 
@@ -49,7 +50,7 @@ mod tasks;
 mod worker;
 
 pub use admit::MAX_MESSAGE_CHARS;
-pub use agent_gateway_engine::{FieldError, Schema};
+pub use agent_gateway_engine::{FieldError, HookStack, Schema};
 pub use approvals::{Approvals, DECIDE};
 pub use auth::{AuthFailure, Authenticator};
 pub use catalogue::{Catalogue, Health, HealthStatus, Readiness};

@@ -1,12 +1,13 @@
 //! How definitions become a snapshot: everything that stays the same when the workspace is read again.
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
-    config::{ContextRetrievalConfig, GuardrailsConfig, ModelConfig, ToolVisibility},
+    config::{ApprovalsConfig, ContextRetrievalConfig, GuardrailsConfig, ModelConfig, ToolVisibility},
     execution::Limits,
     id::{AgentId, ModelName},
     ports::tool::{Tool, ToolFactory},
 };
+use agent_gateway_engine::HookStack;
 use serde_json::Value;
 
 /// Settings and code that every snapshot of this gateway shares.
@@ -32,6 +33,8 @@ pub struct Recipe {
     pub code_tools: Vec<Arc<dyn Tool>>,
     /// Schemas of the application.
     pub schemas: SchemaOverrides,
+    /// What the application steps in with.
+    pub hooks: HookStack,
 }
 
 /// JSON Schemas that the application sets; they win over those of the files.
@@ -59,13 +62,21 @@ impl Recipe {
             tool_factory,
             code_tools: Vec::new(),
             schemas: SchemaOverrides::default(),
+            hooks: HookStack::default(),
         }
     }
 
     /// With the guardrails of a configuration.
     #[must_use]
     pub fn guardrails(mut self, guardrails: &GuardrailsConfig) -> Self {
-        self.limits = limits(guardrails);
+        self.limits = Limits { approval_window: self.limits.approval_window, ..limits(guardrails) };
+        self
+    }
+
+    /// With the time that tool calls wait for a person.
+    #[must_use]
+    pub fn approvals(mut self, approvals: &ApprovalsConfig) -> Self {
+        self.limits.approval_window = Duration::from_secs(approvals.expires_after_s);
         self
     }
 }
@@ -74,7 +85,11 @@ fn limits(guardrails: &GuardrailsConfig) -> Limits {
     Limits {
         max_iterations: guardrails.max_iterations,
         max_tool_calls: guardrails.max_tool_calls,
-        timeout: std::time::Duration::from_millis(guardrails.timeout_ms),
+        max_tokens: guardrails.max_tokens,
+        max_cost_usd: guardrails.max_cost_usd,
+        timeout: Duration::from_millis(guardrails.timeout_ms),
+        max_delegation_depth: guardrails.max_delegation_depth,
+        max_delegations: guardrails.max_delegations,
         ..Limits::default()
     }
 }

@@ -3,6 +3,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, Result, Timestamp,
+    agent::AgentDefinition,
     approval::Approval,
     execution::{Departure, Execution, LogEvent, Outcome, ResetReason, RunOptions, StopReason},
     id::ApprovalId,
@@ -10,7 +11,8 @@ use agent_gateway_core::{
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    Ended, OutputSchema, Ports as EnginePorts, Recorder, Run, Setting, Suspension, drive,
+    AgentPlan, Ended, Ledger, ModelPlan, OutputSchema, Ports as EnginePorts, Recorder, Run, Setting,
+    Suspension, drive, farewell,
 };
 use futures::FutureExt;
 
@@ -22,6 +24,8 @@ use crate::{
     recorder::{End, Rest, StoreRecorder},
     running::Seat,
     scene::Scene,
+    snapshot::model_plan,
+    spent::add_past,
     unrun::failed,
 };
 
@@ -43,7 +47,13 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut attempt: Attempt, seat: &Seat)
     if !attempt.is_first() {
         recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;
     }
-    let (run, execution, scene) = prepare(&shared.recipe, attempt)?;
+    let is_first = attempt.is_first();
+    let parent = shared.running.ledger_of_parent(&attempt.execution);
+    let (run, execution, scene) = prepare(&shared.recipe, attempt, parent.as_ref())?;
+    if !is_first {
+        add_past(ports, &execution, &run.ledger).await?;
+    }
+    seat.lend(&run.ledger);
     let delegator = Children::of(shared, &execution);
     let engine_ports = EnginePorts {
         model: &*ports.model,
@@ -80,6 +90,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut attempt: Attempt, seat: &Seat)
         .with("execution", &execution.id));
     }
     let said = scene.conclude(&execution, &mut outcome);
+    farewell(&run, &outcome).await;
     let stored = recorder.settle(End { turn: unrecorded, outcome, said }).await;
     shared.resumption.ended(&execution);
     stored
@@ -123,14 +134,21 @@ async fn suspend(
     Ok(stored)
 }
 
-/// Applies every default: the request's options win over the agent, the agent over the gateway.
-fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)> {
+/// Applies every default: the request's options win over the agent, the agent over the gateway. `parent` is the ledger of the
+/// run that delegated to this one, where it runs here.
+fn prepare(
+    recipe: &Recipe,
+    attempt: Attempt,
+    parent: Option<&Arc<Ledger>>,
+) -> Result<(Run, Execution, Scene)> {
     let Attempt { plan, execution, mut scene, settings, past, .. } = attempt;
     let options = &execution.options;
-    let mut limits = recipe.limits;
+    let mut limits = recipe.limits.with(&plan.definition.guardrails);
     if let Some(timeout) = options.timeout_ms {
         limits.timeout = Duration::from_millis(timeout);
     }
+    let limits = limits.lowered(&options.guardrails);
+    let ledger = Ledger::open(&limits, parent);
     let mut context = ToolContext::root(execution.id.clone(), execution.agent_id.clone());
     context.caller_identity.clone_from(&execution.user_id);
     context.parent_execution_id.clone_from(&execution.parent_execution_id);
@@ -162,11 +180,35 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
         Departure::Cancels => options.delivery,
     };
     let message = execution.message.as_str().into();
-    let (model, instructions) = (plan.model.clone(), settings.instructions);
-    let agent = plan;
-    let run =
-        Run { message, agent, context, model, instructions, limits, output_schema, setting, delivery, past };
+    let run = Run {
+        message,
+        model: model(recipe, &plan, options),
+        agent: plan,
+        context,
+        instructions: settings.instructions,
+        limits,
+        ledger,
+        hooks: recipe.hooks.clone(),
+        output_schema,
+        setting,
+        delivery,
+        past,
+    };
     Ok((run, execution, scene))
+}
+
+/// The agent's model, unless this run asks for another one. The agent's own fallback stays; the gateway's is that of the
+/// gateway's model.
+fn model(recipe: &Recipe, plan: &AgentPlan, options: &RunOptions) -> ModelPlan {
+    let mut model = plan.model.clone();
+    if let Some(name) = &options.model {
+        let mut asking = AgentDefinition::clone(&plan.definition);
+        asking.model.name = Some(name.clone());
+        model = model_plan(&asking, recipe);
+    }
+    model.temperature = options.temperature.or(model.temperature);
+    model.max_tokens = options.max_tokens.or(model.max_tokens);
+    model
 }
 
 /// An empty schema counts as none.

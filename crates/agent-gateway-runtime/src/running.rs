@@ -1,10 +1,11 @@
 //! The executions that this process runs: how many may, and how each is stopped.
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use agent_gateway_core::id::ExecutionId;
+use agent_gateway_core::{execution::Execution, id::ExecutionId};
+use agent_gateway_engine::Ledger;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ struct Held {
     asked: CancellationToken,
     gone: CancellationToken,
     live: Arc<Live>,
+    /// What the runs that it delegates to draw on; empty until it has begun.
+    ledger: OnceLock<Arc<Ledger>>,
 }
 
 /// An execution's place among the running; it leaves when this is dropped.
@@ -60,8 +63,13 @@ impl Running {
     fn enter(&self, id: &ExecutionId, room: Option<OwnedSemaphorePermit>) -> Option<Seat> {
         let (cancel, live) = (self.all.child_token(), Arc::new(Live::new()));
         let (asked, gone) = (CancellationToken::new(), CancellationToken::new());
-        let held =
-            Held { cancel: cancel.clone(), asked: asked.clone(), gone: gone.clone(), live: live.clone() };
+        let held = Held {
+            cancel: cancel.clone(),
+            asked: asked.clone(),
+            gone: gone.clone(),
+            live: live.clone(),
+            ledger: OnceLock::new(),
+        };
         match self.table().entry(id.clone()) {
             Entry::Occupied(_) => None,
             Entry::Vacant(free) => {
@@ -85,6 +93,12 @@ impl Running {
         self.table().get(id).map(|held| held.live.clone())
     }
 
+    /// The account of the run that delegated to this one, where that runs here.
+    pub(crate) fn ledger_of_parent(&self, execution: &Execution) -> Option<Arc<Ledger>> {
+        let parent = execution.parent_execution_id.as_ref()?;
+        self.table().get(parent)?.ledger.get().cloned()
+    }
+
     /// Whether every execution of this process is being stopped.
     pub(crate) fn is_stopping(&self) -> bool {
         self.all.is_cancelled()
@@ -104,6 +118,13 @@ impl Seat {
     /// Fires when the execution is to stop.
     pub(crate) fn cancel(&self) -> &CancellationToken {
         &self.cancel
+    }
+
+    /// Lets the runs that this one delegates to draw on its account.
+    pub(crate) fn lend(&self, ledger: &Arc<Ledger>) {
+        if let Some(held) = self.running.table().get(&self.id) {
+            held.ledger.get_or_init(|| ledger.clone());
+        }
     }
 
     /// Whether somebody asked for it, and not only the gateway's stop.

@@ -315,7 +315,7 @@ fn plan_agent(
 
 /// An agent's own fallback always counts; the gateway's counts for the gateway's model alone. The names `default` and
 /// `fallback` stand for the gateway's models.
-fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
+pub(crate) fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
     let stands_for = |name: &ModelName| match (name.as_str(), &recipe.fallback_model) {
         ("default", _) | ("fallback", None) => None,
         ("fallback", Some(fallback)) => Some(fallback.clone()),
@@ -335,6 +335,11 @@ fn model_plan(agent: &AgentDefinition, recipe: &Recipe) -> ModelPlan {
         temperature: Some(own.temperature.unwrap_or(recipe.temperature)),
         max_tokens: Some(own.max_tokens.unwrap_or(recipe.max_tokens)),
     }
+}
+
+/// Whether a name stands for one of the gateway's models.
+pub(crate) fn is_of_gateway(name: &ModelName) -> bool {
+    matches!(name.as_str(), "default" | "fallback")
 }
 
 /// The names of the tools of an agent's skills, and of the skills among them that are workflows.

@@ -13,7 +13,7 @@ use agent_gateway_core::{
 };
 use agent_gateway_llm::{Router, provider_variable};
 use agent_gateway_runtime::{
-    Authenticator, CODE_TOOL, Gateway as Runtime, Keyring, Limits, Ports, Recipe, Snapshot,
+    Authenticator, CODE_TOOL, Gateway as Runtime, HookStack, Keyring, Limits, Ports, Recipe, Snapshot,
 };
 use agent_gateway_tools::{FileToolSettings, FileTools};
 use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
@@ -139,7 +139,8 @@ fn recipe(
     default_model: ModelName,
     tools: &Arc<FileTools>,
 ) -> Recipe {
-    let mut recipe = Recipe::new(default_model, tools.clone()).guardrails(&config.guardrails);
+    let mut recipe =
+        Recipe::new(default_model, tools.clone()).guardrails(&config.guardrails).approvals(&config.approvals);
     recipe.fallback_model = config.model.fallback.as_ref().and_then(|name| ModelName::new(name).ok());
     recipe.temperature = config.model.temperature;
     recipe.max_tokens = config.model.max_tokens;
@@ -147,6 +148,7 @@ fn recipe(
     recipe.max_context_file_chars = config.context_retrieval.max_context_file_chars as usize;
     recipe.code_tools.clone_from(&choices.tools);
     recipe.schemas = choices.schemas.clone();
+    recipe.hooks = HookStack::new(choices.steering.clone(), choices.observers.clone());
     recipe
 }
 
@@ -336,8 +338,11 @@ impl Plan {
             max_history: self.config.sessions.max_history,
             orphans,
         };
+        let hooks = self.parts.recipe.hooks.clone();
         let runtime = Runtime::start(ports, self.parts.recipe, self.snapshot, authenticator, limits);
-        Ok(Gateway::new(runtime, self.config, reload, info, self.parts.tools)?)
+        let gateway = Gateway::new(runtime, self.config, reload, info, self.parts.tools, hooks)?;
+        gateway.tell_startup().await;
+        Ok(gateway)
     }
 }
 

@@ -4,6 +4,7 @@ use std::{marker::PhantomData, path::PathBuf, sync::Arc};
 use agent_gateway_core::{
     code_tool::IntoTool,
     diagnostic::Diagnostic,
+    hook::{Event, ExecutionHook, Observed, Observer, Occurrence},
     id::{AgentId, ModelName},
     in_process::{ApiKey, ApiKeys},
     ports::{
@@ -44,6 +45,8 @@ pub(crate) struct Choices {
     pub(crate) model: Choice<(ModelName, Arc<dyn LanguageModel>)>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) schemas: SchemaOverrides,
+    pub(crate) steering: Vec<Arc<dyn ExecutionHook>>,
+    pub(crate) observers: Vec<Observer>,
     pub(crate) reload: ReloadChoice,
     pub(crate) orphans: Orphans,
     pub(crate) role: Role,
@@ -104,6 +107,8 @@ impl GatewayBuilder<AuthUndecided> {
             model: Choice::Configured,
             tools: Vec::new(),
             schemas: SchemaOverrides::default(),
+            steering: Vec::new(),
+            observers: Vec::new(),
             reload: ReloadChoice::Off,
             orphans: Orphans::default(),
             role: Role::default(),
@@ -266,6 +271,23 @@ impl<Auth> GatewayBuilder<Auth> {
     /// its file.
     pub fn set_output_type<T: schemars::JsonSchema>(self, agent: AgentId) -> Self {
         self.set_output_schema(agent, agent_gateway_core::schema::of::<T>())
+    }
+
+    /// Calls `callback` at each of these events, in the order of registration. It can change nothing: what it answers, a failure
+    /// or a panic of it is logged, and after five seconds it is not waited for any more. See [`guide::hooks`](crate::guide::hooks).
+    pub fn on<F, R>(mut self, event: Event, callback: F) -> Self
+    where
+        F: Fn(Occurrence) -> R + Send + Sync + 'static,
+        R: Future<Output: Observed> + Send + 'static,
+    {
+        self.choices.observers.push(Observer::new(event, callback));
+        self
+    }
+
+    /// Lets this hook steer executions, behind those that were registered before. See [`guide::hooks`](crate::guide::hooks).
+    pub fn hook(mut self, hook: impl ExecutionHook) -> Self {
+        self.choices.steering.push(Arc::new(hook));
+        self
     }
 
     /// What this process does of the work. Anything but [`Role::Whole`] needs a queue and a database that processes share;

@@ -7,13 +7,16 @@ use agent_gateway_core::{
     capability::BackendInfo,
     config::GatewayConfig,
     execution::{ExecutionRequest, Mode, Origin, Outcome, RunOptions},
+    hook::{Event, Occurrence},
     id::{AgentId, ExecutionId},
     ports::model::Delivery,
     principal::Principal,
     skill::SkillDefinition,
     tool::ToolSpec,
 };
-use agent_gateway_runtime::{CancelOutcome, Gateway as Runtime, Health, Refusal, Snapshot, Submitted};
+use agent_gateway_runtime::{
+    CancelOutcome, Gateway as Runtime, Health, HookStack, Refusal, Snapshot, Submitted,
+};
 use agent_gateway_tools::FileTools;
 
 use crate::{GatewayBuilder, builder::ReloadChoice};
@@ -25,6 +28,8 @@ pub struct Gateway {
     pub(crate) config: Arc<GatewayConfig>,
     backends: Arc<(BackendInfo, BackendInfo)>,
     tools: Arc<FileTools>,
+    hooks: HookStack,
+    farewell: Arc<tokio::sync::OnceCell<()>>,
     #[cfg(feature = "rest")]
     pub(crate) router: axum::Router,
 }
@@ -79,6 +84,7 @@ impl Gateway {
         reload: ReloadChoice,
         backends: (BackendInfo, BackendInfo),
         tools: Arc<FileTools>,
+        hooks: HookStack,
     ) -> Result<Self> {
         Ok(Self {
             #[cfg(feature = "rest")]
@@ -87,7 +93,13 @@ impl Gateway {
             config: Arc::new(config),
             backends: Arc::new(backends),
             tools,
+            hooks,
+            farewell: Arc::default(),
         })
+    }
+
+    pub(crate) async fn tell_startup(&self) {
+        self.hooks.tell(Event::GatewayStartup, || Occurrence::GatewayStartup {}).await;
     }
 
     /// Runs an agent and waits for its answer. What the API would refuse is refused here too.
@@ -190,6 +202,8 @@ impl Gateway {
     pub async fn shutdown(&self) -> Result<()> {
         let closed = self.runtime.shutdown().await;
         self.tools.shutdown().await;
+        let told = || self.hooks.tell(Event::GatewayShutdown, || Occurrence::GatewayShutdown {});
+        self.farewell.get_or_init(told).await;
         closed
     }
 }

@@ -1,5 +1,8 @@
 //! Guides: one task each, from its beginning to its proof.
 
+#[doc = include_str!("guide/hooks.md")]
+pub mod hooks {}
+
 // Its code is compiled by the tests of `examples/custom-backend`, whose types it shows.
 #[cfg_attr(not(doctest), doc = include_str!("guide/custom_backend.md"))]
 pub mod custom_backend {}

@@ -40,6 +40,7 @@ pub use schemars;
 
 // The crates behind the facade, by the word of their feature.
 pub use agent_gateway_core as core;
+pub use agent_gateway_core::hook;
 #[cfg(feature = "genai")]
 #[cfg_attr(docsrs, doc(cfg(feature = "genai")))]
 pub use agent_gateway_genai as genai;
@@ -63,4 +64,3 @@ pub use agent_gateway_runtime as runtime;
 pub use agent_gateway_sqlite as sqlite;
 pub use agent_gateway_tools as tools;
 pub use agent_gateway_workspace as workspace;
-pub use schemars;

@@ -3,6 +3,10 @@ pub use agent_gateway_core::{
     Error, ErrorKind, JsonMap, Result,
     code_tool::{FunctionTool, IntoTool, Json, Parameter},
     execution::{ExecutionEvent, ExecutionStatus, Outcome, StopReason, Usage},
+    hook::{
+        AfterTool, BeforeExecution, BeforeModel, BeforeTool, Event, ExecutionHook, HookContext, HookedCall,
+        HookedResult, HookedStart, Occurrence,
+    },
     id::{AgentId, ConversationId, ToolName, UserId},
     in_process::ApiKey,
     ports::{

@@ -56,7 +56,8 @@ pub(crate) async fn invoke(args: Invoke) -> Result<ExitCode> {
     let outcome = &execution.outcome;
     match format {
         Format::Json => output::json(&serde_json::json!({
-            "execution_id": execution.id, "status": outcome.stop_reason.status(), "result": &**outcome,
+            "execution_id": execution.id, "status": outcome.stop_reason.status(),
+            "stop_reason": outcome.stop_reason, "result": &**outcome,
         }))?,
         _ => {
             line(format_args!("Status: {}\n\n{}", outcome.stop_reason.as_str(), outcome.raw_text));

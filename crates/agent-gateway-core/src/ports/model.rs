@@ -131,6 +131,12 @@ pub trait LanguageModel: fmt::Debug + Send + Sync + 'static {
     /// What the model can do and what it costs. Does not block.
     fn capability(&self, model: &ModelName) -> ModelCapability;
 
+    /// Whether a request for this model would reach a provider; an error says what to set. Does not block. A model that
+    /// answers to every name has nothing to add.
+    fn check(&self, _model: &ModelName) -> Result<()> {
+        Ok(())
+    }
+
     /// Asks the model.
     ///
     /// - Retries and fallbacks happen inside, and only before the first event.

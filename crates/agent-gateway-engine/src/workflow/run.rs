@@ -2,7 +2,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use agent_gateway_core::{
-    JsonMap, Result,
+    JsonMap,
     execution::{LogEvent, StepPlace, ToolTurn},
     message::{Arguments, Message, ToolCall},
 };
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{Action, Question, Step, StepCall, Workflow};
 use crate::{
     call::{CallPlace, Called, Desk, Waiting, call_tool, refuse},
-    guard::{count, left},
-    turn::ask_apart,
+    guard::{Halt, count, left},
+    turn::{Unanswered, ask_apart},
 };
 
 /// What steps came to in earlier attempts.
@@ -45,7 +45,7 @@ struct Walk<'a> {
     desk: &'a Desk<'a>,
     workflow: &'a Workflow,
     /// The model's call of the workflow.
-    call: &'a ToolCall,
+    call_id: &'a Arc<str>,
     place: &'a CallPlace,
     input: &'a Value,
 }
@@ -56,12 +56,12 @@ impl Workflow {
         &'a self,
         desk: &'a Desk<'a>,
         arguments: &'a JsonMap,
-        call: &'a ToolCall,
+        call_id: &'a Arc<str>,
         place: &'a CallPlace,
-    ) -> BoxFuture<'a, Result<Gone>> {
+    ) -> BoxFuture<'a, Result<Gone, Halt>> {
         Box::pin(async move {
             let input = Value::Object(arguments.clone());
-            let walk = Walk { desk, workflow: self, call, place, input: &input };
+            let walk = Walk { desk, workflow: self, call_id, place, input: &input };
             let mut steps = Value::Object(JsonMap::new());
             let mut last = Value::Null;
             for step in &self.steps {
@@ -77,7 +77,7 @@ impl Workflow {
 }
 
 impl Walk<'_> {
-    async fn make(&self, step: &Step, steps: &Value) -> Result<Gone> {
+    async fn make(&self, step: &Step, steps: &Value) -> Result<Gone, Halt> {
         match &step.action {
             Action::Tool(call) => self.call(step, 0, call, steps).await,
             Action::FanOut(calls) => {
@@ -100,7 +100,7 @@ impl Walk<'_> {
     }
 
     /// Calls a tool as any call is made, unless an earlier attempt has done it.
-    async fn call(&self, step: &Step, item: u32, call: &StepCall, steps: &Value) -> Result<Gone> {
+    async fn call(&self, step: &Step, item: u32, call: &StepCall, steps: &Value) -> Result<Gone, Halt> {
         let place = self.step_place(step, item);
         if let Some(output) = self.desk.done.output(&place) {
             return Ok(Gone::Through(output.clone()));
@@ -124,7 +124,7 @@ impl Walk<'_> {
     }
 
     /// Asks the agent's model, unless an earlier attempt has done it.
-    async fn ask(&self, step: &Step, question: &Question, steps: &Value) -> Result<Value> {
+    async fn ask(&self, step: &Step, question: &Question, steps: &Value) -> Result<Value, Halt> {
         let (desk, place) = (self.desk, self.step_place(step, 0));
         if let Some(output) = desk.done.output(&place) {
             return Ok(output.clone());
@@ -133,10 +133,14 @@ impl Walk<'_> {
             Ok(text) => {
                 let messages = [Message::system(question.system.clone()), Message::user(text)];
                 let answer = ask_apart(desk.run, desk.ports, &messages).await;
-                answer.map_err(|error| {
-                    tracing::warn!(step = &*step.name, error = ?error, "the model failed in a workflow");
-                    format!("the model failed: {}", error.message())
-                })
+                match answer {
+                    Ok(turn) => Ok(turn),
+                    Err(Unanswered::Halted(halt)) => return Err(halt),
+                    Err(Unanswered::Failed(error, _)) => {
+                        tracing::warn!(step = &*step.name, error = ?error, "the model failed in a workflow");
+                        Err(format!("the model failed: {}", error.message()))
+                    }
+                }
             }
             Err(why) => Err(why),
         };
@@ -152,18 +156,18 @@ impl Walk<'_> {
                 let name = ToolTurn::question_name(&desk.run.model.name);
                 let arguments = Arguments::Object(JsonMap::new());
                 let question = ToolCall { id: self.call_id(&place), name, arguments };
-                refuse(desk, &question, &why, Some(place)).await.map(|turn| turn.output())
+                Ok(refuse(desk, &question, &why, Some(place)).await?.output())
             }
         }
     }
 
     fn step_place(&self, step: &Step, item: u32) -> Arc<StepPlace> {
-        let (call_id, skill) = (self.call.id.clone(), self.workflow.skill.clone());
+        let (call_id, skill) = (self.call_id.clone(), self.workflow.skill.clone());
         Arc::new(StepPlace { call_id, skill, step: step.name.clone(), item })
     }
 
     /// The same for every attempt.
     fn call_id(&self, place: &StepPlace) -> Arc<str> {
-        format!("{}/{}/{}", self.call.id, place.step, place.item).into()
+        format!("{}/{}/{}", self.call_id, place.step, place.item).into()
     }
 }

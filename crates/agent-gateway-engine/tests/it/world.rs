@@ -10,15 +10,16 @@ use agent_gateway_core::{
     id::{AgentId, ExecutionId, ModelName},
     message::Message,
     ports::{
-        model::{Delivery, ModelRequest},
+        model::{Delivery, LanguageModel, ModelRequest},
         tool::Tool,
     },
     skill::SkillDefinition,
     tool::ToolContext,
 };
 use agent_gateway_engine::{
-    AgentPlan, BoundTool, Ended, MadeWorkflow, ModelPlan, Named, NoDelegation, OutputSchema, Past, Ports,
-    PromptLayers, Recorder, Run, Setting, ToolSet, drive,
+    AgentPlan, BoundTool, Delegator, Ended, HookStack, Ledger, MadeWorkflow, ModelPlan, Named, NoDelegation,
+    OutputSchema, Past, Ports, PromptLayers, Recorder, Run, Setting, Suspension, ToolSet, delegation_spec,
+    drive, farewell,
 };
 use agent_gateway_testkit::scripted::{Reply, ScriptedModel};
 use async_trait::async_trait;
@@ -49,6 +50,12 @@ impl Recorder for Log {
     }
 }
 
+/// A run that came to its end.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) unrecorded: Option<LogEvent>,
+}
+
 pub(crate) struct World {
     pub(crate) model: ScriptedModel,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
@@ -62,6 +69,16 @@ pub(crate) struct World {
     pub(crate) setting: Setting,
     pub(crate) delivery: Delivery,
     pub(crate) past: Past,
+    pub(crate) hooks: HookStack,
+    pub(crate) parent: Option<Arc<Ledger>>,
+    /// In the place of one of its own.
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    /// In the place of the scripted model.
+    pub(crate) asked: Option<Arc<dyn LanguageModel>>,
+    pub(crate) id: Option<ExecutionId>,
+    pub(crate) max_tokens: Option<u32>,
+    pub(crate) delegator: Arc<dyn Delegator>,
+    pub(crate) delegates: Vec<AgentId>,
 }
 
 impl World {
@@ -79,6 +96,14 @@ impl World {
             setting: Setting::Single,
             delivery: Delivery::Whole,
             past: Past::default(),
+            hooks: HookStack::default(),
+            parent: None,
+            ledger: None,
+            asked: None,
+            id: None,
+            max_tokens: Some(100),
+            delegator: Arc::new(NoDelegation),
+            delegates: Vec::new(),
         }
     }
 
@@ -93,13 +118,31 @@ impl World {
         self
     }
 
-    pub(crate) async fn run(&self) -> Ended {
+    pub(crate) async fn run(&self) -> Finished {
+        match self.drive().await {
+            Ended::Finished { outcome, unrecorded } => Finished { outcome, unrecorded },
+            Ended::Suspended(suspension) => panic!("it rests: {suspension:?}"),
+        }
+    }
+
+    pub(crate) async fn suspension(&self) -> Suspension {
+        match self.drive().await {
+            Ended::Suspended(suspension) => suspension,
+            Ended::Finished { outcome, .. } => panic!("it ended: {outcome:?}"),
+        }
+    }
+
+    async fn drive(&self) -> Ended {
         let definition = AgentDefinition::new(AgentId::new("helper").unwrap(), "You help.");
         let mut bound: Vec<_> = self
             .tools
             .iter()
             .map(|tool| Arc::new(BoundTool::new(tool.clone(), self.defaults.clone()).unwrap()))
             .collect();
+        if !self.delegates.is_empty() {
+            let spec = delegation_spec(self.delegates.iter().map(|id| (id, ""))).unwrap();
+            bound.push(Arc::new(BoundTool::delegation(spec).unwrap()));
+        }
         for skill in &self.skills {
             let find = |name: &str| match bound.iter().find(|tool| tool.spec().name.as_str() == name) {
                 Some(tool) => Named::Tool(tool.clone()),
@@ -109,15 +152,14 @@ impl World {
             assert_eq!(made.findings, []);
             bound.push(Arc::new(made.tool.unwrap()));
         }
-        let model = ModelPlan {
-            name: ModelName::new("scripted/one").unwrap(),
-            fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
-            temperature: Some(0.1),
-            max_tokens: Some(100),
-        };
         let agent = AgentPlan {
             prompt: PromptLayers::new(&Definitions::default(), &definition, 1000),
-            model: model.clone(),
+            model: ModelPlan {
+                name: ModelName::new("scripted/one").unwrap(),
+                fallback: self.fallback.map(|name| ModelName::new(name).unwrap()),
+                temperature: Some(0.1),
+                max_tokens: self.max_tokens,
+            },
             tools: ToolSet::new(&definition.id, bound),
             input_schema: None,
             output_schema: None,
@@ -125,19 +167,32 @@ impl World {
         };
         let run = Run {
             instructions: None,
-            context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
+            context: ToolContext::root(
+                self.id.clone().unwrap_or_else(ExecutionId::generate),
+                agent.definition.id.clone(),
+            ),
+            model: agent.model.clone(),
             agent: Arc::new(agent),
-            model: model.clone(),
             message: "hello".into(),
             limits: self.limits,
+            ledger: self.ledger.clone().unwrap_or_else(|| Ledger::open(&self.limits, self.parent.as_ref())),
+            hooks: self.hooks.clone(),
             output_schema: self.output.clone().map(|schema| Arc::new(OutputSchema::compile(schema).unwrap())),
             setting: self.setting.clone(),
             delivery: self.delivery,
             past: self.past.clone(),
         };
-        let ports =
-            Ports { model: &self.model, delegator: &NoDelegation, recorder: &self.log, clock: &SystemClock };
-        drive(&run, ports, &self.cancel).await
+        let ports = Ports {
+            model: self.asked.as_deref().unwrap_or(&self.model),
+            delegator: &*self.delegator,
+            recorder: &self.log,
+            clock: &SystemClock,
+        };
+        let ended = drive(&run, ports, &self.cancel).await;
+        if let Ended::Finished { outcome, .. } = &ended {
+            farewell(&run, outcome).await;
+        }
+        ended
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {

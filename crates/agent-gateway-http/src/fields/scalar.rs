@@ -102,6 +102,25 @@ pub(crate) fn integer_of(value: &Value, loc: Loc, range: &RangeInclusive<i64>) -
     Ok(number)
 }
 
+/// Numbers above 0, and texts of them.
+pub(super) fn amount_of(value: &Value, loc: Loc) -> Result<f64, Box<Problem>> {
+    let fail = |kind, msg| Err(Box::new(Problem::new(kind, loc.clone(), msg).input(value)));
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => return fail("float_type", "Input should be a valid number"),
+    };
+    match number {
+        None => fail("float_parsing", "Input should be a valid number, unable to parse string as a number"),
+        Some(number) if !number.is_finite() => fail("finite_number", "Input should be a finite number"),
+        Some(number) if number <= 0.0 => {
+            let problem = Problem::new("greater_than", loc, "Input should be greater than 0").input(value);
+            Err(Box::new(problem.context(json!({"gt": 0}))))
+        }
+        Some(number) => Ok(number),
+    }
+}
+
 /// Too large for an integer is too large for every range.
 #[expect(
     clippy::cast_possible_truncation,

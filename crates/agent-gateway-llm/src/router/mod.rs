@@ -86,6 +86,10 @@ impl Router {
 
 #[async_trait]
 impl LanguageModel for Router {
+    fn check(&self, model: &ModelName) -> Result<()> {
+        Router::check(self, model)
+    }
+
     /// The price is the operator's, the embedded table's, or the provider's own, in this order. A name that leads nowhere,
     /// such as one that a provider reported, is looked up as it stands.
     fn capability(&self, model: &ModelName) -> ModelCapability {

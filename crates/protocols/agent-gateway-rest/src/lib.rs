@@ -3,6 +3,7 @@
 //! It is **not** where anything runs: every request becomes one call of the runtime, and every answer one wire type.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod guardrails;
 mod options;
 mod run;
 mod stream;

@@ -21,7 +21,7 @@ pub(crate) const EVENTS: &str = "Server-sent events, each with an id: `session` 
     `step`, `item`, `call_id`, `output`, `duration_ms`), `approval_required` (`approval_id`, `call_id`, `name`, `arguments`, \
     `expires_at`), `approval_settled` (`approval_id`, `call_id`, `status`), `suspended` (`usage`), `reset` (`keep`, \
     `reason`: the tokens whose ids are `keep` with a `.` and a number behind it are void and come anew), `error` (`message`), and `done` \
-    (`status`, `usage`, and `turn_count` in a session) at the end. The stream of a \
+    (`status`, `stop_reason`, `usage`, and `turn_count` in a session) at the end. The stream of a \
     request ends with a `done` of status `suspended` when a call waits for a person; who watches a run goes on reading. A client that comes back with `Last-Event-ID` gets what it \
     missed.";
 
@@ -55,6 +55,7 @@ enum Stage {
 struct Done<'a> {
     execution_id: &'a ExecutionId,
     status: &'static str,
+    stop_reason: &'static str,
     usage: UsageInfo<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_count: Option<u64>,
@@ -183,6 +184,7 @@ fn done<'a>(execution_id: &'a ExecutionId, outcome: &'a Outcome) -> Done<'a> {
     Done {
         execution_id,
         status: outcome.stop_reason.as_str(),
+        stop_reason: outcome.stop_reason.as_str(),
         usage: UsageInfo::new(&outcome.usage),
         turn_count: outcome.turn_count,
         output: outcome.output.as_ref(),

@@ -270,7 +270,8 @@ fn agentic(event: &ExecutionEvent) -> Option<(&'static str, Value)> {
 
 fn done(turn: &TurnStream, outcome: &Outcome) -> Value {
     let mut data = json!({
-        "execution_id": turn.execution_id, "status": outcome.stop_reason.as_str(), "usage": outcome.usage,
+        "execution_id": turn.execution_id, "status": outcome.stop_reason.as_str(),
+        "stop_reason": outcome.stop_reason.as_str(), "usage": outcome.usage,
     });
     if let Some(turns) = outcome.turn_count {
         data["turn_count"] = turns.into();

@@ -9,7 +9,10 @@ use agent_gateway_runtime::MAX_MESSAGE_CHARS;
 use axum::extract::{FromRequest, Request};
 use utoipa::ToSchema;
 
-use crate::run::RunHeaders;
+use crate::{
+    guardrails::{self, GuardrailOptions},
+    run::RunHeaders,
+};
 
 /// The most characters of a session id.
 const MAX_SESSION_ID: usize = 256;
@@ -43,6 +46,8 @@ pub(super) struct ChatOptions {
     /// How long the turn may take.
     #[schema(minimum = 1000, maximum = 300_000)]
     timeout_ms: Option<u64>,
+    /// Limits of this run, which lower those of the agent.
+    guardrails: Option<GuardrailOptions>,
 }
 
 /// A checked request.
@@ -74,6 +79,7 @@ impl FromRequest<Handles> for Utterance {
         let mut options = body.section(&["body", "options"], &mut problems);
         let stream = options.flag(&["stream"], &mut problems);
         let stay = options.flag(&["detach"], &mut problems);
+        let guardrails = guardrails::read(&mut options, &mut problems);
         let timeout_ms = options.optional_integer("timeout_ms", 1_000..=300_000, &mut problems);
         problems.into_result()?;
         Ok(Self {
@@ -84,6 +90,7 @@ impl FromRequest<Handles> for Utterance {
             input,
             options: RunOptions {
                 timeout_ms: timeout_ms.and_then(|timeout| u64::try_from(timeout).ok()),
+                guardrails,
                 delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
                 departure: if stay { Departure::Detaches } else { Departure::Cancels },
                 ..RunOptions::default()

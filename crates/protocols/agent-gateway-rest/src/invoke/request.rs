@@ -10,7 +10,10 @@ use axum::extract::{FromRequest, Request};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::run::RunHeaders;
+use crate::{
+    guardrails::{self, GuardrailOptions},
+    run::RunHeaders,
+};
 
 /// The request as the API's description shows it.
 #[derive(Debug, ToSchema)]
@@ -42,6 +45,8 @@ pub(super) struct InvokeOptions {
     /// How long the run may take.
     #[schema(minimum = 1000, maximum = 300_000)]
     timeout_ms: Option<u64>,
+    /// Limits of this run, which lower those of the agent.
+    guardrails: Option<GuardrailOptions>,
     /// A JSON Schema that the answer must fit.
     #[schema(value_type = Option<Object>)]
     output_schema: Option<JsonMap>,
@@ -77,6 +82,7 @@ impl FromRequest<Handles> for Invocation {
         let detach = options.flag(&["async", "async_"], &mut problems);
         let stream = options.flag(&["stream"], &mut problems);
         let stay = options.flag(&["detach"], &mut problems);
+        let guardrails = guardrails::read(&mut options, &mut problems);
         let timeout_ms = options.optional_integer("timeout_ms", 1_000..=300_000, &mut problems);
         let output_schema = options.optional_object("output_schema", &mut problems);
         problems.into_result()?;
@@ -88,6 +94,7 @@ impl FromRequest<Handles> for Invocation {
             options: RunOptions {
                 timeout_ms: timeout_ms.and_then(|timeout| u64::try_from(timeout).ok()),
                 output_schema: output_schema.map(Value::Object),
+                guardrails,
                 delivery: if stream { Delivery::Incremental } else { Delivery::Whole },
                 departure: if stay { Departure::Detaches } else { Departure::Cancels },
                 ..RunOptions::default()

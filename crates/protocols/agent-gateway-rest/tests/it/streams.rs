@@ -78,7 +78,7 @@ async fn a_streamed_turn_is_told_in_the_events_of_the_specification() {
             ("token", json!({"content": "three"})),
             (
                 "done",
-                json!({"execution_id": execution, "status": "completed", "usage": usage, "turn_count": 1})
+                json!({"execution_id": execution, "status": "completed", "stop_reason": "completed", "usage": usage, "turn_count": 1})
             ),
         ]
     );
