@@ -173,6 +173,7 @@ fn resting<'a>(execution_id: &'a ExecutionId, usage: &'a Usage) -> Done<'a> {
     Done {
         execution_id,
         status: StopReason::Suspended.as_str(),
+        stop_reason: StopReason::Suspended.as_str(),
         usage: UsageInfo::new(usage),
         turn_count: None,
         output: None,
