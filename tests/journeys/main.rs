@@ -5,4 +5,5 @@ mod build;
 mod embed;
 mod example;
 mod recorded_alike;
+mod workflow;
 mod world;
