@@ -77,7 +77,7 @@ async fn a_served_gateway_stops_in_order() {
     assert_eq!(gateway.run(exposed).await.unwrap_err().kind(), ErrorKind::Misconfigured);
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

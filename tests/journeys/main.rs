@@ -4,6 +4,7 @@
 mod build;
 mod embed;
 mod example;
+mod planner;
 mod recorded_alike;
 mod workflow;
 mod world;

@@ -1,5 +1,7 @@
 //! The command as people run it: a process, its output, its exit code, its HTTP.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should say so at once")]
+#[path = "it/approvals.rs"]
+mod approvals;
 #[path = "it/bad_input.rs"]
 mod bad_input;
 #[path = "it/bad_servers.rs"]
@@ -16,6 +18,8 @@ mod clients;
 mod cluster;
 #[path = "it/commands.rs"]
 mod commands;
+#[path = "it/coordinator.rs"]
+mod coordinator;
 #[path = "it/crash.rs"]
 mod crash;
 #[path = "it/exposure.rs"]

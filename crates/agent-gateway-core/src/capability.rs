@@ -100,18 +100,52 @@ pub struct ModelCapability {
     pub provider: Cow<'static, str>,
     /// Its price, when it is known. Unknown is never guessed.
     pub price: Option<Price>,
+    /// When it can be held to a JSON Schema.
+    pub structured_output: StructuredOutput,
+}
+
+/// When a model can be held to a JSON Schema by its provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum StructuredOutput {
+    /// Never: the prompt alone asks for it.
+    #[default]
+    None,
+    /// Where the same request offers no tools.
+    AnswerOnly,
+    /// Together with tools as well.
+    Always,
+}
+
+impl StructuredOutput {
+    /// Whether a request with this many tools may carry a schema.
+    #[must_use]
+    pub fn allows(self, tools: usize) -> bool {
+        match self {
+            Self::None => false,
+            Self::AnswerOnly => tools == 0,
+            Self::Always => true,
+        }
+    }
 }
 
 impl ModelCapability {
-    /// A model of `provider` whose price is unknown.
+    /// A model of `provider` whose price is unknown and which cannot be held to a schema.
     pub fn new(provider: impl Into<Cow<'static, str>>) -> Self {
-        Self { provider: provider.into(), price: None }
+        Self { provider: provider.into(), price: None, structured_output: StructuredOutput::None }
     }
 
     /// Adds the price.
     #[must_use]
     pub fn priced(mut self, price: Price) -> Self {
         self.price = Some(price);
+        self
+    }
+
+    /// States when it can be held to a JSON Schema.
+    #[must_use]
+    pub fn structured(mut self, structured_output: StructuredOutput) -> Self {
+        self.structured_output = structured_output;
         self
     }
 }

@@ -32,6 +32,7 @@ pub mod capability;
 pub mod clock;
 pub mod error;
 pub mod page;
+pub mod schema;
 pub mod secret;
 
 // The ports, and backends that need no other process.

@@ -11,7 +11,7 @@ use agent_gateway_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Ports, Run, Setting,
+    OutputSchema, Ports, Run, Setting,
     call::{Turned, Waiting, call_all, millis},
     guard::{Budget, Phase, Progress},
     history::joined,
@@ -157,7 +157,7 @@ async fn repair(
 ) -> Result<Stop, Error> {
     let Some(schema) = run.output_schema.as_deref() else { return Ok(Stop::Recorded(turn, reason)) };
     let Err(errors) = schema.read(&turn.text) else { return Ok(Stop::Recorded(turn, reason)) };
-    progress.messages.push(Message::assistant(turn.text));
+    progress.messages.push(Message::assistant(OutputSchema::shown(&turn.text)));
     progress.messages.push(Message::user(schema.repair(&errors)));
     let again = ask(run, ports, progress, Offer::AnswerOnly).await?;
     Ok(match schema.read(&again.text) {

@@ -1,9 +1,19 @@
 //! JSON Schemas: compiled once, never fetching anything, with patterns that cannot run away.
-use std::{fmt, sync::Arc};
+mod effort;
+mod graph;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 use agent_gateway_core::{Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use effort::{Effort, levels};
 
 /// The largest schema, in bytes of JSON.
 const MAX_SCHEMA_BYTES: usize = 256 * 1024;
@@ -11,9 +21,16 @@ const MAX_SCHEMA_BYTES: usize = 256 * 1024;
 const MAX_ERRORS: usize = 10;
 /// The largest compiled pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+/// The most bytes of what is told of one violation, and of one part of its path.
+const MAX_TOLD_BYTES: usize = 300;
+/// The most bytes of a failed answer that the model is shown again.
+const MAX_SHOWN_BYTES: usize = 64 * 1024;
 
 /// A compiled JSON Schema.
-pub struct Schema(jsonschema::Validator);
+pub struct Schema {
+    validator: jsonschema::Validator,
+    effort: Effort,
+}
 
 /// How a value misses its schema, in the shape that clients of the API know.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,28 +45,52 @@ pub struct FieldError {
 }
 
 impl Schema {
-    /// Compiles a schema. What is no schema, is too large, or refers to another document is `Invalid`.
+    /// Compiles a schema. What is no schema, is too large or too deep, refers to another document, or would keep a check busy
+    /// without end is `Invalid`.
     pub fn compile(schema: &Value) -> Result<Self> {
+        if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
+            return Err(Error::invalid("a JSON Schema is an object"));
+        }
+        // First of all: what follows descends into it.
+        if levels(schema).is_none() {
+            return Err(
+                Error::invalid("the JSON Schema is nested too deeply").with("levels", effort::MAX_LEVELS)
+            );
+        }
         let size = schema.to_string().len();
         if size > MAX_SCHEMA_BYTES {
             return Err(Error::invalid("the JSON Schema is too large")
                 .with("bytes", size)
                 .with("limit", MAX_SCHEMA_BYTES));
         }
-        jsonschema::options()
+        let effort = Effort::of(schema)?;
+        let validator = jsonschema::options()
             .offline()
             .with_pattern_options(jsonschema::PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
             .build(schema)
-            .map(Self)
             .map_err(|error| {
-                Error::invalid(format!("not a usable JSON Schema: {error}")).with("at", error.instance_path())
-            })
+                let told = told(&error);
+                Error::invalid(format!("not a usable JSON Schema: {told}")).with("at", error.instance_path())
+            })?;
+        Ok(Self { validator, effort })
     }
 
     /// How `value` misses the schema, at most ten violations; empty when it fits. Paths start with `root`.
     #[must_use]
     pub fn check(&self, value: &Value, root: &[&str]) -> Vec<FieldError> {
-        self.0.iter_errors(value).take(MAX_ERRORS).map(|error| field_error(&error, root)).collect()
+        if !self.effort.allows(value) {
+            return vec![FieldError {
+                loc: root.iter().map(|part| json!(part)).collect(),
+                msg: "the value is nested too deeply, or too large, to be checked against its schema"
+                    .to_owned(),
+                kind: "too_complex".to_owned(),
+            }];
+        }
+        // Most values fit, and to tell that is cheap.
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        self.validator.iter_errors(value).take(MAX_ERRORS).map(|error| field_error(&error, root)).collect()
     }
 }
 
@@ -63,7 +104,8 @@ fn field_error(error: &jsonschema::ValidationError<'_>, root: &[&str]) -> FieldE
     let mut loc: Vec<Value> = root.iter().map(|part| json!(part)).collect();
     let path = error.instance_path().to_string();
     for part in path.split('/').skip(1) {
-        let name = part.replace("~1", "/").replace("~0", "~");
+        let mut name = part.replace("~1", "/").replace("~0", "~");
+        name.truncate(name.floor_char_boundary(MAX_TOLD_BYTES));
         loc.push(name.parse::<u64>().map_or_else(|_| json!(name), |index| json!(index)));
     }
     let mut kind = error.kind().keyword().to_owned();
@@ -71,7 +113,28 @@ fn field_error(error: &jsonschema::ValidationError<'_>, root: &[&str]) -> FieldE
         loc.push(property.clone());
         "missing".clone_into(&mut kind);
     }
-    FieldError { loc, msg: error.to_string(), kind }
+    FieldError { loc, msg: told(error), kind }
+}
+
+/// What an error says; it may quote the whole value.
+fn told(error: &dyn fmt::Display) -> String {
+    let mut told = Bounded(String::new());
+    if write!(told, "{error}").is_err() {
+        told.0.push('…');
+    }
+    told.0
+}
+
+/// Takes so much text, and then no more.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let left = MAX_TOLD_BYTES.saturating_sub(self.0.len());
+        let fits = &text[..text.floor_char_boundary(left)];
+        self.0.push_str(fits);
+        if fits.len() == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
 }
 
 /// The schema that an answer must fit, with what the model is told of it.
@@ -88,6 +151,11 @@ impl OutputSchema {
         Ok(Self { schema: Schema::compile(&source)?, source })
     }
 
+    /// The JSON Schema itself.
+    pub(crate) fn source(&self) -> &Arc<Value> {
+        &self.source
+    }
+
     /// The last layer of the prompt.
     pub(crate) fn instruction(&self) -> String {
         format!(
@@ -95,6 +163,14 @@ impl OutputSchema {
              else: no explanation, no text around it.\n\n{}",
             self.fenced()
         )
+    }
+
+    /// A failed answer, as the model is shown it again.
+    pub(crate) fn shown(text: &Arc<str>) -> Arc<str> {
+        if text.len() <= MAX_SHOWN_BYTES {
+            return text.clone();
+        }
+        format!("{}\n[cut]", &text[..text.floor_char_boundary(MAX_SHOWN_BYTES)]).into()
     }
 
     /// What the model is told when its answer does not fit.
@@ -144,42 +220,4 @@ fn unfenced(text: &str) -> &str {
     let Some(inner) = text.strip_prefix("```") else { return text };
     let inner = inner.split_once('\n').map_or("", |(_, rest)| rest);
     inner.trim_end().strip_suffix("```").unwrap_or(inner).trim()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schema_that_points_elsewhere_is_refused() {
-        for schema in [json!({"$ref": "http://127.0.0.1:1/x.json"}), json!({"$ref": "file:///etc/passwd"})] {
-            assert!(Schema::compile(&schema).is_err(), "{schema}");
-        }
-    }
-
-    #[test]
-    fn violations_name_their_place() {
-        let schema =
-            Schema::compile(&json!({"required": ["x"], "properties": {"n": {"type": "integer"}}})).unwrap();
-        let errors = schema.check(&json!({"n": "one"}), &["body", "input"]);
-        let places: Vec<_> = errors.iter().map(|error| (json!(error.loc), error.kind.as_str())).collect();
-        assert!(places.contains(&(json!(["body", "input", "x"]), "missing")), "{places:?}");
-        assert!(places.contains(&(json!(["body", "input", "n"]), "type")), "{places:?}");
-    }
-
-    #[test]
-    fn answers_are_read_through_one_fence() {
-        let schema = OutputSchema::compile(json!({"type": "object"})).unwrap();
-        for text in ["{\"a\":1}", " ```json\n{\"a\":1}\n``` ", "```\n{\"a\":1}"] {
-            assert_eq!(schema.read(text).unwrap(), json!({"a": 1}), "{text}");
-        }
-        assert!(schema.read("[1]").is_err());
-        assert!(schema.read("sorry").is_err());
-    }
-
-    #[test]
-    fn a_catastrophic_pattern_is_checked_in_linear_time() {
-        let schema = Schema::compile(&json!({"pattern": "^(a+)+$"})).unwrap();
-        assert!(!schema.check(&json!(format!("{}b", "a".repeat(50_000))), &[]).is_empty());
-    }
 }

@@ -10,6 +10,7 @@ use agent_gateway_core::{
     tool::ToolSpec,
 };
 use futures::StreamExt;
+use serde_json::Value;
 
 use crate::{
     ModelPlan, Ports, Run,
@@ -45,7 +46,8 @@ pub(crate) async fn ask(
         Offer::AnswerOnly => Arc::from([]),
     };
     let Progress { messages, phase, draft, .. } = &mut *progress;
-    let turn = complete(run, ports, Asking { messages, tools, delivery: run.delivery, phase, draft }).await?;
+    let (asker, delivery) = (Asker::Agent, run.delivery);
+    let turn = complete(run, ports, Asking { asker, messages, tools, delivery, phase, draft }).await?;
     progress.add_turn(&turn);
     Ok(turn)
 }
@@ -53,12 +55,23 @@ pub(crate) async fn ask(
 /// Asks the agent's model, and its fallback when that fails, for a step of a workflow. Nobody but the workflow hears it.
 pub(crate) async fn ask_apart(run: &Run, ports: Ports<'_>, messages: &[Message]) -> Result<ModelTurn> {
     let (mut phase, mut draft) = (Phase::Start, String::new());
-    let (tools, delivery) = (Arc::from([]), Delivery::Whole);
-    complete(run, ports, Asking { messages, tools, delivery, phase: &mut phase, draft: &mut draft }).await
+    let (asker, tools, delivery) = (Asker::Step, Arc::from([]), Delivery::Whole);
+    let (phase, draft) = (&mut phase, &mut draft);
+    complete(run, ports, Asking { asker, messages, tools, delivery, phase, draft }).await
+}
+
+/// Who asks the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// The agent, whose answer may have to fit a schema.
+    Agent,
+    /// A step of a workflow.
+    Step,
 }
 
 /// What a model is asked, and who looks on.
 struct Asking<'a> {
+    asker: Asker,
     messages: &'a [Message],
     tools: Arc<[Arc<ToolSpec>]>,
     delivery: Delivery,
@@ -68,10 +81,16 @@ struct Asking<'a> {
 
 async fn complete(run: &Run, ports: Ports<'_>, asking: Asking<'_>) -> Result<ModelTurn> {
     let plan = &run.model;
-    let Asking { messages, tools, delivery, phase, draft } = asking;
+    let Asking { asker, messages, tools, delivery, phase, draft } = asking;
     *phase = Phase::Model(plan.name.clone());
     let started = tokio::time::Instant::now();
-    let request = |name: &ModelName| request(plan, delivery, name.clone(), messages.to_vec(), tools.clone());
+    let request = |name: &ModelName| {
+        let mut request = request(plan, delivery, name.clone(), messages.to_vec(), tools.clone());
+        if asker == Asker::Agent {
+            request.output_schema = schema_for(run, ports, &request);
+        }
+        request
+    };
     let first = request(&plan.name);
     let first = answer(ports, first, draft).await;
     let (name, answer) = match (first, &plan.fallback) {
@@ -134,6 +153,13 @@ fn request(
     request.max_tokens = plan.max_tokens;
     request.delivery = delivery;
     request
+}
+
+/// The schema, where the model's provider can hold the answer to it. The prompt asks for it everywhere.
+fn schema_for(run: &Run, ports: Ports<'_>, request: &ModelRequest) -> Option<Arc<Value>> {
+    let schema = run.output_schema.as_deref()?;
+    let able = ports.model.capability(&request.model).structured_output;
+    able.allows(request.tools.len()).then(|| schema.source().clone())
 }
 
 fn both_failed(first: &Error, second: &Error) -> Error {

@@ -4,5 +4,6 @@ mod it {
     mod failures;
     mod kit;
     mod providers;
+    mod structured;
     mod wire;
 }

@@ -17,7 +17,7 @@ use agent_gateway_engine::{
 };
 use indexmap::IndexMap;
 
-use crate::Recipe;
+use crate::{Recipe, SchemaOverrides};
 
 /// Everything that is served, made ready to run.
 #[derive(Debug, Default)]
@@ -55,6 +55,8 @@ impl Snapshot {
             tools.insert(delegation.spec().name.clone(), delegation);
         }
         definitions.diagnostics.extend(findings);
+        let unknown = unknown_agents(&definitions, recipe);
+        definitions.diagnostics.extend(unknown);
         Self { definitions, agents, tools }
     }
 
@@ -216,6 +218,21 @@ fn check_skills(definitions: &mut Definitions, tools: &IndexMap<ToolName, Arc<Bo
     definitions.diagnostics.extend(findings);
 }
 
+/// Schemas that the application sets for agents that are not there.
+fn unknown_agents(definitions: &Definitions, recipe: &Recipe) -> Vec<Diagnostic> {
+    let SchemaOverrides { input, output } = &recipe.schemas;
+    let set =
+        input.keys().map(|id| ("input_schema", id)).chain(output.keys().map(|id| ("output_schema", id)));
+    set.filter(|(_, id)| !definitions.agents.contains_key(*id))
+        .map(|(key, id)| {
+            let message = format!(
+                "the application sets a schema for the agent '{id}', which the workspace does not have"
+            );
+            Diagnostic::warning("", message).key(format!("set_{key}")).hint("the schema has no effect")
+        })
+        .collect()
+}
+
 fn plan_agent(
     agent: &Arc<AgentDefinition>,
     definitions: &Definitions,
@@ -224,8 +241,17 @@ fn plan_agent(
 ) -> Result<AgentPlan, Box<Diagnostic>> {
     let unfit = |key: &'static str| {
         let file = format!("agents/{}/AGENT.md", agent.id);
-        move |error: Error| Box::new(unusable(&file, "the agent is not served", &error).key(key))
+        let set = match key {
+            "input_schema" => recipe.schemas.input.contains_key(&agent.id),
+            "output_schema" => recipe.schemas.output.contains_key(&agent.id),
+            _ => false,
+        };
+        let by = if set { ", for the schema that the application sets" } else { "" };
+        move |error: Error| {
+            Box::new(unusable(&file, &format!("the agent is not served{by}"), &error).key(key))
+        }
     };
+    agent.setup_schema.as_deref().map(Schema::compile).transpose().map_err(unfit("setup_schema"))?;
     let mut definition = AgentDefinition::clone(agent);
     if let Some(schema) = recipe.schemas.input.get(&agent.id) {
         definition.input_schema = Some(schema.clone());

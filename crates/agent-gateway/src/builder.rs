@@ -250,6 +250,17 @@ impl<Auth> GatewayBuilder<Auth> {
         self
     }
 
+    /// An agent's input must be a `T`; this wins over the schema of its file.
+    pub fn set_input_type<T: schemars::JsonSchema>(self, agent: AgentId) -> Self {
+        self.set_input_schema(agent, agent_gateway_core::schema::of::<T>())
+    }
+
+    /// An agent's output must be a `T`, which [`Execution::output`](crate::Execution::output) reads; this wins over the schema of
+    /// its file.
+    pub fn set_output_type<T: schemars::JsonSchema>(self, agent: AgentId) -> Self {
+        self.set_output_schema(agent, agent_gateway_core::schema::of::<T>())
+    }
+
     /// What this process does of the work. Anything but [`Role::Whole`] needs a queue and a database that processes share;
     /// building without is `Misconfigured`.
     pub fn role(mut self, role: Role) -> Self {

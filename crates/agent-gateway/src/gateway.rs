@@ -45,6 +45,25 @@ impl Execution {
     pub fn text(&self) -> &str {
         &self.outcome.raw_text
     }
+
+    /// The structured answer as a `T`.
+    ///
+    /// # Errors
+    /// `Invalid` where there is none, with how the run ended and what the answer missed, or where it is no `T`.
+    pub fn output<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        let Outcome { output, stop_reason, validation_errors, error, .. } = &*self.outcome;
+        if let Some(output) = output {
+            return T::deserialize(output).map_err(|error| {
+                Error::invalid(format!("the structured answer does not fit the type: {error}"))
+            });
+        }
+        let missed = validation_errors.as_deref().map(|errors| format!(": {}", errors.join("; ")));
+        let failed = || error.as_ref().map(|error| format!(": {error}"));
+        let why = missed.or_else(failed).unwrap_or_default();
+        let ended = stop_reason.as_str();
+        Err(Error::invalid(format!("there is no structured answer (the run ended as {ended}){why}"))
+            .with("execution", &self.id))
+    }
 }
 
 impl Gateway {

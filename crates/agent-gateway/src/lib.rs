@@ -54,3 +54,4 @@ pub use agent_gateway_runtime as runtime;
 pub use agent_gateway_sqlite as sqlite;
 pub use agent_gateway_tools as tools;
 pub use agent_gateway_workspace as workspace;
+pub use schemars;

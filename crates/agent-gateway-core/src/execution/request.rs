@@ -207,6 +207,21 @@ pub struct RunOptions {
     pub departure: Departure,
 }
 
+impl RunOptions {
+    /// The answer must fit this JSON Schema; it wins over the agent's.
+    #[must_use]
+    pub fn output_schema(mut self, schema: Value) -> Self {
+        self.output_schema = Some(schema);
+        self
+    }
+
+    /// The answer must be a `T`; this wins over the agent's schema.
+    #[must_use]
+    pub fn output_type<T: schemars::JsonSchema>(self) -> Self {
+        self.output_schema(crate::schema::of::<T>())
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

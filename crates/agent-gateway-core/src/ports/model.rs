@@ -30,6 +30,8 @@ pub struct ModelRequest {
     pub max_tokens: Option<u32>,
     /// Whether the answer is wanted piece by piece.
     pub delivery: Delivery,
+    /// The JSON Schema that the text of the answer is to fit; absent: any text.
+    pub output_schema: Option<Arc<Value>>,
 }
 
 impl ModelRequest {
@@ -43,6 +45,7 @@ impl ModelRequest {
             temperature: None,
             max_tokens: None,
             delivery: Delivery::Whole,
+            output_schema: None,
         }
     }
 }
@@ -135,6 +138,9 @@ pub trait LanguageModel: fmt::Debug + Send + Sync + 'static {
     /// - A stream of the provider's that ends early is an error (`Unavailable`), never a short answer.
     /// - Dropping the stream stops the call.
     /// - Errors carry a public sentence as their message and never a credential.
+    /// - An `output_schema` is a wish: it goes to the provider as far as [`capability`](Self::capability) says, and is left out
+    ///   where the provider cannot take it or refuses it. It is never a reason to fail, and the text may still miss it: whoever
+    ///   asks checks the answer, and tells the model in words as well.
     async fn stream(&self, request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>>;
 }
 

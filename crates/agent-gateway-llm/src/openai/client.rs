@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, Result, Retry,
-    capability::ModelCapability,
+    capability::{ModelCapability, StructuredOutput},
     clock::{Clock, SystemClock},
     id::ModelName,
     ports::model::{Delivery, LanguageModel, ModelEvent, ModelRequest},
@@ -45,6 +45,7 @@ pub struct OpenAiConfig {
     form: Form,
     timeouts: Timeouts,
     retries: Retries,
+    structured_output: StructuredOutput,
 }
 
 impl OpenAiConfig {
@@ -58,7 +59,15 @@ impl OpenAiConfig {
             form: Form::Plain,
             timeouts: Timeouts::default(),
             retries: Retries::default(),
+            structured_output: StructuredOutput::None,
         }
+    }
+
+    /// When the provider's models take a JSON Schema as their `response_format`. What a model is known not to take, or refuses,
+    /// is left out all the same.
+    pub fn structured_output(mut self, when: StructuredOutput) -> Self {
+        self.structured_output = when;
+        self
     }
 
     /// Asks as Azure wants it: `base_url` is the resource's, such as `https://me.openai.azure.com`, a model is a deployment,
@@ -111,6 +120,7 @@ pub(super) struct Inner {
     pool: HttpPool,
     pub(super) timeouts: Timeouts,
     retries: Retries,
+    structured_output: StructuredOutput,
 }
 
 /// One call, as far as reading its answer needs to know it.
@@ -128,7 +138,16 @@ impl OpenAiClient {
     /// # Errors
     /// `Misconfigured` when the base URL is no `http` or `https` URL, or the key cannot stand in a header.
     pub fn new(config: OpenAiConfig, pool: HttpPool) -> Result<Self> {
-        let OpenAiConfig { provider, base_url, api_key, key_place, form, timeouts, retries } = config;
+        let OpenAiConfig {
+            provider,
+            base_url,
+            api_key,
+            key_place,
+            form,
+            timeouts,
+            retries,
+            structured_output,
+        } = config;
         let base = base(&base_url).ok_or_else(|| {
             Error::misconfigured(format!(
                 "the base URL of the model provider {provider} is no http or https URL"
@@ -169,6 +188,7 @@ impl OpenAiClient {
             pool,
             timeouts,
             retries,
+            structured_output,
         })))
     }
 
@@ -201,17 +221,25 @@ fn base(base_url: &str) -> Option<Url> {
 #[async_trait]
 impl LanguageModel for OpenAiClient {
     fn capability(&self, model: &ModelName) -> ModelCapability {
-        let capability = ModelCapability::new(self.0.provider.clone());
+        let structured =
+            match self.0.service.takes_schema(model.as_str()) && !self.0.book.is_without_schema(model) {
+                true => self.0.structured_output,
+                false => StructuredOutput::None,
+            };
+        let capability = ModelCapability::new(self.0.provider.clone()).structured(structured);
         match Prices::default().of(&self.0.provider, model.as_str()) {
             Some(price) => capability.priced(price),
             None => capability,
         }
     }
 
-    async fn stream(&self, request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
+    async fn stream(&self, mut request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
         let deadline = Instant::now() + self.0.timeouts.total;
         let endpoint = self.0.endpoint.url(&request.model)?;
-        let mut manners = self.0.book.of(&request.model);
+        if !self.capability(&request.model).structured_output.allows(request.tools.len()) {
+            request.output_schema = None;
+        }
+        let mut manners = self.0.book.of(&request);
         let mut body = request::body(&request, self.0.service, manners)?;
         let asked = Asked {
             client: self.0.clone(),
@@ -226,11 +254,13 @@ impl LanguageModel for OpenAiClient {
                 Ok(answer) => return Ok(answer.into_stream()),
                 Err(cause) => cause,
             };
-            if cause.lesson().is_some_and(|lesson| manners.learn(lesson)) {
+            if let Some(lesson) = cause.lesson()
+                && manners.learn(lesson)
+            {
                 let again = request::body(&request, self.0.service, manners)?;
                 // Where the request was not at fault, asking otherwise is no help.
                 if again != body {
-                    self.0.book.write(&request.model, manners);
+                    self.0.book.write(&request, lesson);
                     body = again;
                     continue;
                 }

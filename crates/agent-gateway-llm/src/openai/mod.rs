@@ -13,6 +13,7 @@ mod manners;
 mod request;
 mod retry_after;
 mod sse;
+mod strict;
 #[cfg(test)]
 mod tests;
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use super::manners::Manners;
+use super::{manners::Manners, strict};
 use crate::models;
 
 /// Whose server it is, as far as its host tells: some differ from the common wire.
@@ -20,6 +20,7 @@ pub(super) enum Service {
     Anthropic,
     Gemini,
     Mistral,
+    Groq,
     /// Azure, where a model's name is that of its deployment.
     Azure,
     Other,
@@ -32,6 +33,7 @@ impl Service {
             "api.anthropic.com" => Self::Anthropic,
             "generativelanguage.googleapis.com" => Self::Gemini,
             "api.mistral.ai" => Self::Mistral,
+            "api.groq.com" => Self::Groq,
             _ => Self::Other,
         }
     }
@@ -42,9 +44,16 @@ impl Service {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
-            Self::Azure | Self::Mistral | Self::Other => return wanted,
+            Self::Azure | Self::Mistral | Self::Groq | Self::Other => return wanted,
         };
         models::max_output(provider, model).map_or(wanted, |limit| wanted.min(limit))
+    }
+
+    /// Whether the model can take a JSON Schema, as far as its name tells: OpenAI's older ones cannot.
+    pub(super) fn takes_schema(self, model: &str) -> bool {
+        let name = model.strip_prefix("ft:").unwrap_or(model);
+        let old = ["gpt-3.5", "gpt-4-", "gpt-4o-2024-05-13", "chatgpt-4o", "o1-mini", "o1-preview"];
+        self != Self::OpenAi || !(name == "gpt-4" || old.iter().any(|old| name.starts_with(old)))
     }
 
     /// Reasoning models of OpenAI refuse `max_tokens` and a temperature.
@@ -75,6 +84,21 @@ struct Body<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
+}
+
+#[derive(Serialize)]
+struct ResponseFormat<'a> {
+    r#type: &'static str,
+    json_schema: JsonSchema<'a>,
+}
+
+#[derive(Serialize)]
+struct JsonSchema<'a> {
+    name: &'static str,
+    schema: &'a Value,
+    strict: bool,
 }
 
 #[derive(Serialize)]
@@ -154,10 +178,25 @@ pub(super) fn body(request: &ModelRequest, service: Service, manners: Manners) -
         // Mistral refuses the option, and sends the usage without it.
         stream_options: (streamed && service != Service::Mistral)
             .then_some(StreamOptions { include_usage: true }),
+        // Groq does not stream what it holds to a schema.
+        response_format: request
+            .output_schema
+            .as_deref()
+            .filter(|_| !manners.without_schema() && !(streamed && service == Service::Groq))
+            .and_then(response_format),
     };
     let bytes = serde_json::to_vec(&body)
         .map_err(|error| Error::unexpected("a model request cannot be written as JSON").caused_by(error))?;
     Ok(bytes.into())
+}
+
+/// The schema as the wire has it. What is not the schema of an object is left out: most providers refuse it.
+fn response_format(schema: &Value) -> Option<ResponseFormat<'_>> {
+    let strict = strict::is_strict(schema);
+    (schema["type"] == "object").then_some(ResponseFormat {
+        r#type: "json_schema",
+        json_schema: JsonSchema { name: "answer", schema, strict },
+    })
 }
 
 fn message(message: &Message) -> WireMessage<'_> {

@@ -180,7 +180,8 @@ impl RouterBuilder {
 
     fn common(&self, source: &Source, url: &str, pool: &HttpPool) -> Result<Arc<dyn LanguageModel>> {
         let config = OpenAiConfig::new(&source.name, url).key_place(source.key_place.clone());
-        let config = config.timeouts(self.timeouts).retries(self.retries);
+        let config =
+            config.timeouts(self.timeouts).retries(self.retries).structured_output(source.structured);
         let config = match &source.key {
             Some(key) => config.api_key(key.clone()),
             None => config,

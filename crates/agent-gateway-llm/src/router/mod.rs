@@ -96,9 +96,11 @@ impl LanguageModel for Router {
                 None => unknown,
             };
         };
-        let own = self.provider(&route).ok().and_then(|provider| provider.capability(&route.model).price);
-        let price = self.prices.of(route.provider, route.model.as_str()).or(own);
-        let capability = ModelCapability::new(route.provider.to_owned());
+        let own = self.provider(&route).ok().map(|provider| provider.capability(&route.model));
+        let structured = own.as_ref().map(|own| own.structured_output).unwrap_or_default();
+        let price =
+            self.prices.of(route.provider, route.model.as_str()).or_else(|| own.and_then(|own| own.price));
+        let capability = ModelCapability::new(route.provider.to_owned()).structured(structured);
         match price {
             Some(price) => capability.priced(price),
             None => capability,

@@ -1,5 +1,5 @@
 //! The providers that need no configuration but a variable, as data.
-use agent_gateway_core::{config::ProviderApi, vars::Vars};
+use agent_gateway_core::{capability::StructuredOutput, config::ProviderApi, vars::Vars};
 
 /// A well-known provider.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,9 @@ pub(super) struct KnownProvider {
     /// The variables that may hold another base URL, the first one preferred.
     pub(super) base_vars: &'static [&'static str],
     pub(super) key: KeyNeed,
+    /// When its common wire takes a JSON Schema, as its documentation says. Where an answer under a schema cannot call tools, or
+    /// that is not said, it is the last turn's alone.
+    pub(super) structured: StructuredOutput,
 }
 
 /// Where a provider is unless somebody says otherwise.
@@ -50,6 +53,7 @@ const ROW: KnownProvider = KnownProvider {
     key_vars: &[],
     base_vars: &[],
     key: KeyNeed::Needed,
+    structured: StructuredOutput::None,
 };
 
 pub(super) const OPENAI_HOME: &str = "https://api.openai.com/v1";
@@ -60,6 +64,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At(OPENAI_HOME),
         key_vars: &["OPENAI_API_KEY"],
         base_vars: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+        structured: StructuredOutput::Always,
         ..ROW
     },
     KnownProvider {
@@ -76,6 +81,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         own: Some((ProviderApi::Gemini, Home::At("https://generativelanguage.googleapis.com/v1beta"))),
         key_vars: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_vars: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -98,6 +104,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::Anywhere,
         key_vars: &["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"],
         base_vars: &["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"],
+        structured: StructuredOutput::Always,
         ..ROW
     },
     KnownProvider {
@@ -108,6 +115,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         key_vars: &["OLLAMA_API_KEY"],
         base_vars: &["OLLAMA_HOST", "OLLAMA_API_BASE"],
         key: KeyNeed::Optional,
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -124,6 +132,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.groq.com/openai/v1"),
         key_vars: &["GROQ_API_KEY"],
         base_vars: &["GROQ_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -131,6 +140,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://openrouter.ai/api/v1"),
         key_vars: &["OPENROUTER_API_KEY"],
         base_vars: &["OPENROUTER_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -138,6 +148,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.mistral.ai/v1"),
         key_vars: &["MISTRAL_API_KEY"],
         base_vars: &["MISTRAL_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -153,6 +164,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.together.ai/v1"),
         key_vars: &["TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY"],
         base_vars: &["TOGETHER_AI_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -160,6 +172,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.x.ai/v1"),
         key_vars: &["XAI_API_KEY"],
         base_vars: &["XAI_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -168,6 +181,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.fireworks.ai/inference/v1"),
         key_vars: &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"],
         base_vars: &["FIREWORKS_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -175,6 +189,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.perplexity.ai"),
         key_vars: &["PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"],
         base_vars: &["PERPLEXITY_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -182,6 +197,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://api.cerebras.ai/v1"),
         key_vars: &["CEREBRAS_API_KEY"],
         base_vars: &["CEREBRAS_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
     KnownProvider {
@@ -197,6 +213,7 @@ pub(super) const KNOWN: &[KnownProvider] = &[
         common: Home::At("https://router.huggingface.co/v1"),
         key_vars: &["HF_TOKEN", "HUGGINGFACE_API_KEY"],
         base_vars: &["HF_API_BASE"],
+        structured: StructuredOutput::AnswerOnly,
         ..ROW
     },
 ];

@@ -1,5 +1,6 @@
 //! What one provider's client is made of, from the configuration and the variables.
 use agent_gateway_core::{
+    capability::StructuredOutput,
     config::{ModelConfig, ProviderApi, ProviderConfig},
     secret::Secret,
     vars::Vars,
@@ -34,6 +35,8 @@ pub(super) struct Source {
     pub(super) key_place: KeyPlace,
     /// The variable to name when the key is needed.
     pub(super) wanted: Option<&'static str>,
+    /// When it takes a JSON Schema on the common wire.
+    pub(super) structured: StructuredOutput,
 }
 
 /// Who said where a provider is.
@@ -88,6 +91,12 @@ impl Source {
             key,
             key_place,
             wanted: known.key_vars.first().copied().filter(|_| needed),
+            // Another server under the provider's address may hold the model to the schema before it calls a tool.
+            structured: if at_home {
+                known.structured
+            } else {
+                known.structured.min(StructuredOutput::AnswerOnly)
+            },
         }
     }
 
@@ -111,6 +120,7 @@ impl Source {
             key_place: if key.is_some() { KeyPlace::At(at) } else { KeyPlace::Nowhere(at) },
             key,
             wanted: None,
+            structured: StructuredOutput::None,
         })
     }
 }

@@ -84,6 +84,42 @@ async fn an_agent_whose_schema_is_none_is_left_out_and_named() {
 }
 
 #[tokio::test]
+async fn schemas_of_the_application_are_checked_and_survive_a_reload() {
+    let id = |id: &str| agent_gateway_core::id::AgentId::new(id).unwrap();
+    let set = |mut recipe: Recipe| {
+        recipe.schemas.input.insert(id("nobody"), Arc::new(json!({"type": "object"})));
+        recipe.schemas.output.insert(id("helper"), Arc::new(json!({"$ref": "https://example.com/x"})));
+        recipe
+    };
+    let mut personal = agent("personal");
+    personal.setup_schema = Some(Arc::new(json!({"properties": {"a": {"$ref": "#/$defs/none"}}})));
+    let source = Source::with([agent("helper"), personal]);
+    let world = World::start(source, ScriptedModel::new([]), set).await;
+    for _ in 0..2 {
+        let snapshot = world.gateway.catalogue().snapshot();
+        assert_eq!(snapshot.agents().len(), 0);
+        let told: Vec<_> = snapshot
+            .definitions()
+            .diagnostics
+            .iter()
+            .map(|finding| {
+                (finding.severity, finding.file.as_str(), finding.key.as_str(), finding.message.as_str())
+            })
+            .collect();
+        let [helper, personal, nobody] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(
+            (helper.0, helper.1, helper.2),
+            (Severity::Error, "agents/helper/AGENT.md", "output_schema")
+        );
+        assert!(helper.3.contains("that the application sets") && helper.3.contains("nothing is fetched"));
+        assert_eq!((personal.1, personal.2), ("agents/personal/AGENT.md", "setup_schema"));
+        assert_eq!((nobody.0, nobody.1, nobody.2), (Severity::Warning, "", "set_input_schema"));
+        assert!(nobody.3.contains("'nobody'"), "{nobody:?}");
+        world.gateway.catalogue().reload().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_agents_model_is_its_own_or_the_gateways() {
     let named = |id: &str, model: Option<&str>, fallback: Option<&str>| {
         let mut agent = agent(id);

@@ -5,7 +5,7 @@ use std::{
 
 use agent_gateway_core::{
     Error, Result,
-    capability::{ModelCapability, Price},
+    capability::{ModelCapability, Price, StructuredOutput},
     id::ModelName,
     ports::model::{LanguageModel, ModelEvent, ModelRequest},
 };
@@ -23,6 +23,7 @@ pub struct ScriptedModel {
     script: Arc<Mutex<Script>>,
     counts: Arc<watch::Sender<Counts>>,
     price: Option<Price>,
+    structured: StructuredOutput,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +47,7 @@ impl ScriptedModel {
             script: Arc::new(Mutex::new(script)),
             counts: Arc::new(watch::Sender::new(Counts::default())),
             price: None,
+            structured: StructuredOutput::None,
         }
     }
 
@@ -66,6 +68,13 @@ impl ScriptedModel {
     #[must_use]
     pub fn priced(mut self, price: Price) -> Self {
         self.price = Some(price);
+        self
+    }
+
+    /// The same model, which can be held to a JSON Schema then.
+    #[must_use]
+    pub fn structured(mut self, when: StructuredOutput) -> Self {
+        self.structured = when;
         self
     }
 
@@ -125,7 +134,7 @@ impl ScriptedModel {
 #[async_trait]
 impl LanguageModel for ScriptedModel {
     fn capability(&self, _model: &ModelName) -> ModelCapability {
-        let capability = ModelCapability::new("scripted");
+        let capability = ModelCapability::new("scripted").structured(self.structured);
         match self.price {
             Some(price) => capability.priced(price),
             None => capability,

@@ -47,6 +47,15 @@ pub(crate) enum TimeLimit {
     Total,
 }
 
+/// What a model does not take for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SchemaRefusal {
+    /// Any JSON Schema.
+    OfAny,
+    /// This one.
+    OfThis,
+}
+
 /// Whom an error is about.
 #[derive(Debug)]
 pub(crate) struct Blame<'a> {
@@ -157,6 +166,18 @@ impl Cause {
     /// Whether the request would do without its temperature.
     pub(crate) fn is_about_temperature(&self) -> bool {
         matches!(self, Self::Status { status: 400 | 422, said, .. } if said.topic == Topic::Temperature)
+    }
+
+    /// Whether the request would do without its JSON Schema, and what refuses it then.
+    pub(crate) fn schema_refusal(&self) -> Option<SchemaRefusal> {
+        match self {
+            Self::Status { status: 400 | 422, said, .. } => match said.topic {
+                Topic::Schema => Some(SchemaRefusal::OfAny),
+                Topic::ThisSchema => Some(SchemaRefusal::OfThis),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// How long the provider asked to wait.

@@ -13,6 +13,7 @@ mod config;
 mod limits;
 mod model;
 mod request;
+mod structured;
 
 // What comes back.
 mod answer;

@@ -30,6 +30,40 @@ pub(crate) enum Topic {
     Key,
     /// The model takes no temperature.
     Temperature,
+    /// The model takes no JSON Schema for its answer.
+    Schema,
+    /// The model does not take this JSON Schema.
+    ThisSchema,
+}
+
+/// What refusals of a JSON Schema speak of.
+const SCHEMA_WORDS: &[&str] = &[
+    "output_config",
+    "output_format",
+    "output format",
+    "structured output",
+    "responsejsonschema",
+    "response_json_schema",
+    "response_schema",
+    "response mime type",
+    "specified schema",
+];
+/// What tells that one schema is at fault, and not the mode.
+const FAULT_WORDS: &[&str] = &["format.schema", "specified schema", "invalid schema"];
+/// What tells that the model does not have the mode.
+const LACK_WORDS: &[&str] =
+    &["support", "unknown name", "extra inputs", "not permitted", "not enabled", "not available"];
+
+/// What the text of a refusal is about.
+fn topic_of(text: &str) -> Topic {
+    let lower = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    match (has(SCHEMA_WORDS), has(LACK_WORDS) && !has(FAULT_WORDS)) {
+        (true, true) => Topic::Schema,
+        (true, false) => Topic::ThisSchema,
+        (false, _) if text.contains("temperature") => Topic::Temperature,
+        (false, _) => Topic::Unknown,
+    }
 }
 
 impl Said {
@@ -44,8 +78,8 @@ impl Said {
             || text.as_deref().is_some_and(|text| text.starts_with("API key not valid"));
         let topic = match text.as_deref() {
             _ if invalid_key => Topic::Key,
-            Some(text) if text.contains("temperature") => Topic::Temperature,
-            _ => Topic::Unknown,
+            Some(text) => topic_of(text),
+            None => Topic::Unknown,
         };
         Self {
             message: text.map(|text| presentable(&text, key)),

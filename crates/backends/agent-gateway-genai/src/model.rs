@@ -8,7 +8,7 @@ use std::{
 
 use agent_gateway_core::{
     Error, Result, Retry,
-    capability::ModelCapability,
+    capability::{ModelCapability, StructuredOutput},
     id::ModelName,
     ports::model::{LanguageModel, ModelEvent, ModelRequest},
     secret::Secret,
@@ -30,6 +30,7 @@ use crate::{
     frames::Frames,
     quiet::Quiet,
     request,
+    structured::{self, Refusals},
 };
 
 /// The most models that are remembered for refusing a temperature.
@@ -55,6 +56,8 @@ struct Inner {
     client: OnceLock<Client>,
     /// Models that refused a temperature, which is then left out.
     cold: Mutex<BTreeSet<ModelName>>,
+    /// What refused a JSON Schema, which is then left out.
+    refusals: Refusals,
 }
 
 /// One call, as far as reading its answer needs to know it.
@@ -103,6 +106,7 @@ impl GenAi {
             http: Box::new(http),
             client: OnceLock::new(),
             cold: Mutex::default(),
+            refusals: Refusals::default(),
         })))
     }
 
@@ -134,8 +138,13 @@ fn location(url: &Url) -> String {
 #[async_trait]
 impl LanguageModel for GenAi {
     /// The price is the router's to know.
-    fn capability(&self, _: &ModelName) -> ModelCapability {
-        ModelCapability::new(self.0.provider.clone())
+    fn capability(&self, model: &ModelName) -> ModelCapability {
+        let structured = if self.0.refusals.has(model) {
+            StructuredOutput::None
+        } else {
+            structured::documented(self.0.api, model)
+        };
+        ModelCapability::new(self.0.provider.clone()).structured(structured)
     }
 
     async fn stream(&self, mut request: ModelRequest) -> Result<BoxStream<'static, Result<ModelEvent>>> {
@@ -148,6 +157,11 @@ impl LanguageModel for GenAi {
         if request.temperature.is_some() && inner.cold().contains(&request.model) {
             request.temperature = None;
         }
+        let able = self.capability(&request.model).structured_output.allows(request.tools.len());
+        let sendable = request.output_schema.as_deref().is_some_and(structured::is_sendable);
+        if !able || !sendable || inner.refusals.has_this(&request) {
+            request.output_schema = None;
+        }
         let client = inner.client()?;
         let mut attempt = 1;
         loop {
@@ -158,6 +172,11 @@ impl LanguageModel for GenAi {
             if request.temperature.is_some() && cause.is_about_temperature() {
                 inner.remember_cold(&request.model);
                 request.temperature = None;
+                continue;
+            }
+            if let (Some(_), Some(refusal)) = (&request.output_schema, cause.schema_refusal()) {
+                inner.refusals.remember(&request, refusal);
+                request.output_schema = None;
                 continue;
             }
             let pause = match inner.again(&cause, attempt, deadline) {

@@ -5,8 +5,8 @@ use agent_gateway_core::{
     Error, Result, id::ModelName, message::Message, ports::model::ModelRequest, tool::ToolSpec,
 };
 use genai::chat::{
-    ChatMessage, ChatOptions, ChatRequest, ContentPart, MessageContent, ReasoningEffort, Tool, ToolCall,
-    ToolResponse,
+    ChatMessage, ChatOptions, ChatRequest, ContentPart, JsonSpec, MessageContent, ReasoningEffort, Tool,
+    ToolCall, ToolResponse,
 };
 
 use crate::{Api, frames::Frames};
@@ -43,6 +43,9 @@ pub(crate) fn options(request: &ModelRequest, api: Api, frames: Arc<Frames>) -> 
     }
     if let Some(max_tokens) = request.max_tokens {
         options = options.with_max_tokens(max_tokens);
+    }
+    if let Some(schema) = &request.output_schema {
+        options = options.with_response_format(JsonSpec::new("answer", (**schema).clone()));
     }
     options
 }

@@ -4,6 +4,7 @@ mod it {
     mod failures;
     mod kit;
     mod requests;
+    mod structured;
     mod wires;
 
     mod answers;

@@ -1,11 +1,12 @@
 //! Values that the tests store.
 use agent_gateway_core::{
-    Timestamp,
+    JsonMap, Timestamp,
+    approval::{Approval, AskedCall},
     execution::{
         Cursor, DraftPiece, Execution, ExecutionStatus, Fence, LogEntry, LogEvent, ModelTurn, Outcome,
         StopReason, Transition, Usage,
     },
-    id::{AgentId, ConversationId, ExecutionId, ModelName},
+    id::{AgentId, ApprovalId, ConversationId, ExecutionId, ModelName},
     message::{Message, TokenUsage},
     principal::{Principal, Visibility},
 };
@@ -32,6 +33,14 @@ pub(super) fn turn_in(conversation: &ConversationId) -> Execution {
     let mut execution = running("hello");
     execution.session_id = Some(conversation.clone());
     execution
+}
+
+/// A pending approval of a call of `execution`; its id is the call's.
+pub(super) fn asked(execution: &Execution, call: &str) -> Approval {
+    let id = ApprovalId::new(call).unwrap();
+    let call =
+        AskedCall { call_id: call.into(), tool: "pay".into(), arguments: JsonMap::new(), question: None };
+    Approval::new(id, (execution.id.clone(), execution.agent_id.clone()), call, (at(1), at(61)))
 }
 
 pub(super) fn piece(after: u64, offset: u64, text: &str) -> DraftPiece {

@@ -3,7 +3,11 @@ use std::sync::Arc;
 
 use agent_gateway_core::{
     ErrorKind,
-    execution::{Advanced, Cursor, Draft, ExecutionStatus, Fence, Fingerprint, Idempotency, LogEvent},
+    approval::ApprovalStatus,
+    execution::{
+        Advanced, Cursor, Draft, ExecutionStatus, Fence, Fingerprint, Idempotency, LogEvent, Outcome,
+        RunOptions, StopReason, Transition, Usage,
+    },
     id::{AgentId, ConversationId, IdempotencyKey},
     message::Message,
     ports::persistence::{Conversation, PersistenceBackend},
@@ -14,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::{
     raw,
-    sample::{at, everyone, finish, finish_saying, log, piece, running, turn, turn_in},
+    sample::{asked, at, everyone, finish, finish_saying, log, piece, running, turn, turn_in},
 };
 
 fn same_key() -> Idempotency {
@@ -113,6 +117,46 @@ async fn a_batch_keeps_the_order_of_pieces_and_turns() {
         let found = store.conversations().get(&talk, &everyone()).await.unwrap().unwrap();
         assert_eq!((found.message_count, found.turn_count), (2 * round, round));
     }
+}
+
+/// A run that rests, goes on, rests again and ends within one batch has asked twice, and waits for nothing.
+#[tokio::test]
+async fn a_batch_keeps_the_order_of_a_run_that_rests() {
+    let store = memory().await;
+    let execution = running("hello");
+    let (id, executions) = (&execution.id, store.executions());
+    let rest = |call: &str, entries| Transition::Suspend {
+        approvals: vec![asked(&execution, call)],
+        options: RunOptions::default(),
+        entries,
+    };
+    let told = log([LogEvent::ModelTurn(turn("I ask")), LogEvent::ModelTurn(turn("I ask again"))]);
+    let (first, second) = (rest("call_1", told[..1].to_vec()), rest("call_2", told.clone()));
+    let resume = Transition::Resume { instance: None };
+    let start = Transition::Start { fence: Fence(2), instance: None, at: at(1) };
+    let outcome = Box::new(Outcome::new(StopReason::Cancelled, "", Usage::default()));
+    let end = Transition::Finish { outcome, entries: Vec::new(), said: Vec::new(), at: at(2) };
+    let (created, rested, early, resumed, started, old, again, ended) = tokio::join!(
+        executions.create(&execution),
+        executions.advance(id, Fence(1), &first),
+        executions.advance(id, Fence(1), &start),
+        executions.advance(id, Fence(1), &resume),
+        executions.advance(id, Fence(1), &start),
+        executions.advance(id, Fence(1), &second),
+        executions.advance(id, Fence(2), &second),
+        executions.advance(id, Fence(2), &end),
+    );
+    created.unwrap();
+    for applied in [rested, resumed, started, again, ended] {
+        assert_eq!(applied.unwrap(), Advanced::Applied);
+    }
+    let (suspended, running) = (ExecutionStatus::Suspended, ExecutionStatus::Running);
+    assert_eq!(early.unwrap(), Advanced::Refused { status: suspended, fence: Fence(1) });
+    assert_eq!(old.unwrap(), Advanced::Refused { status: running, fence: Fence(2) });
+    assert_eq!(executions.log(id, Cursor::START, 9).await.unwrap(), told);
+    let approvals = store.approvals().of_execution(id).await.unwrap();
+    let calls: Vec<_> = approvals.iter().map(|approval| (&*approval.call_id, approval.status)).collect();
+    assert_eq!(calls, [("call_1", ApprovalStatus::Withdrawn), ("call_2", ApprovalStatus::Withdrawn)]);
 }
 
 /// A piece that is sent again with more behind it adds what is new.

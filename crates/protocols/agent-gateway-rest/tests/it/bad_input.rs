@@ -231,3 +231,29 @@ async fn queries_are_checked() {
     let answer = world.get("/v1/executions?cursor=forged", ALICE).await;
     assert_eq!(answer.error(), (422, "invalid_request"));
 }
+
+#[tokio::test]
+async fn schemas_that_cannot_be_used_are_refused_before_anything_runs() {
+    let world = World::new().await;
+    let place = json!(["body", "options", "output_schema"]);
+    let next = |place: usize| json!({"$ref": format!("#/$defs/d{place}")});
+    let mut defs: serde_json::Map<String, serde_json::Value> = (0..40)
+        .map(|place| (format!("d{place}"), json!({"anyOf": [next(place + 1), next(place + 1)]})))
+        .collect();
+    defs.insert("d40".to_owned(), json!(true));
+    for schema in [
+        json!({"type": "strin"}),
+        json!({"$ref": "#/$defs/none"}),
+        json!({"$ref": "https://127.0.0.1:1/s"}),
+        json!({"$ref": "file:///etc/passwd"}),
+        json!({"$ref": "#"}),
+        json!({"pattern": "("}),
+        json!({"description": "x".repeat(300_000)}),
+        json!({"$defs": defs, "$ref": "#/$defs/d0"}),
+    ] {
+        let body = json!({"message": "a", "options": {"output_schema": schema}});
+        let answer = world.post(INVOKE, ALICE, &body).await;
+        assert_eq!(answer.status.as_u16(), 422, "{schema}: {answer:?}");
+        assert_eq!(answer.json["detail"][0]["loc"], place, "{answer:?}");
+    }
+}
