@@ -133,7 +133,8 @@ async fn what_was_asked_for_in_any_way_goes_on_after_a_kill_where_it_stopped() {
         assert_eq!(ended["result"]["raw_text"], "it said paid", "{ended}");
         assert_eq!(ended["result"]["usage"]["tool_calls"], 1);
     }
-    let mut amounts: Vec<_> = calls(&workspace).iter().map(|call| call["arguments"]["amount"].clone()).collect();
+    let mut amounts: Vec<_> =
+        calls(&workspace).iter().map(|call| call["arguments"]["amount"].clone()).collect();
     amounts.sort_by_key(Value::to_string);
     assert_eq!(json!(amounts), json!([5, 5, 5, 6, 6]));
     assert_eq!(model.request_count() - asked, ids.len(), "no turn is asked for a second time");
