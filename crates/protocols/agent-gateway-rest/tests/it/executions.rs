@@ -125,11 +125,9 @@ async fn a_tree_tells_what_the_steps_of_workflows_did() {
     let mut steps = tree[0]["workflow_steps"].clone();
     let step = steps[0].as_object_mut().unwrap();
     assert!(is_instant(&step.remove("created_at").unwrap()) && step.remove("duration_ms").unwrap().is_u64());
-    let error = step.remove("output").unwrap()["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("http-fetch"), "{error}");
     let expected = json!([{
         "skill": "research", "call_id": "call_0", "step": "fetch", "item": 0, "kind": "tool", "name": "http-fetch",
-        "arguments": {}, "success": false,
+        "arguments": {}, "success": true, "output": "done",
     }]);
     assert_eq!(steps, expected);
     let alone = world.get(&format!("/v1/executions/{id}"), ALICE).await.ok();
