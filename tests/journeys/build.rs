@@ -50,6 +50,40 @@ async fn a_key_without_a_text_is_refused() {
     assert!(matches!(built, Err(BuildError::Configuration(_))), "{built:?}");
 }
 
+/// Says hello.
+#[tool]
+async fn greet(name: &str) -> String {
+    format!("hello {name}")
+}
+
+#[tokio::test]
+async fn faulty_tools_of_the_application_are_problems_of_the_report() {
+    let workspace = Workspace::helper();
+    let schema = || serde_json::json!({"type": "object"});
+    let again = FunctionTool::builder("greet", "Greets once more").handler(|(), _| async { "hi" });
+    let odd = FunctionTool::new("odd", "", serde_json::json!({"type": 5}), |_, _| async {
+        Ok(ToolOutput::Text(String::new()))
+    });
+    let unnamed = FunctionTool::builder("no name", "").schema(schema()).handler(|_, _| async { "hi" });
+    let builder = Gateway::builder(workspace.path()).use_vars(no_vars()).tool(greet).tool(again);
+    let built = builder.tool(odd).tool(unnamed).without_auth().build().await;
+    let Err(BuildError::Configuration(findings)) = built else { panic!("it was built") };
+    for part in ["Greets once more", "not a usable JSON Schema", "no name"] {
+        assert!(findings.iter().any(|finding| finding.to_string().contains(part)), "{part}: {findings:#?}");
+    }
+    assert_eq!(findings.len(), 3, "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_function_is_a_tool_of_every_agent() {
+    let workspace = Workspace::helper();
+    let builder = Gateway::builder(workspace.path()).use_vars(no_vars()).use_memory_queue().tool(greet);
+    let gateway = builder.without_auth().build().await.unwrap();
+    let execution = gateway.invoke("helper", r#"use greet {"name": "Ann"}"#).await.unwrap();
+    assert!(execution.text().contains("hello Ann"), "{}", execution.text());
+    gateway.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_opened_stops_the_start() {
     let workspace = Workspace::helper();

@@ -52,6 +52,7 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         ..PLAIN
     },
+    Row { name: "macros", packages: &["agent-gateway-macros"], ..PLAIN },
     Row { name: "sqlite", packages: &["agent-gateway-sql", "agent-gateway-sqlite"], ..PLAIN },
     Row { name: "postgres", packages: &["agent-gateway-postgres"], services: &[Service::Postgres], ..PLAIN },
     Row { name: "redis", packages: &["agent-gateway-redis"], services: &[Service::Redis], ..PLAIN },

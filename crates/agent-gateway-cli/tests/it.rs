@@ -28,6 +28,8 @@ mod exposure;
 mod failing_models;
 #[path = "it/full_disk.rs"]
 mod full_disk;
+#[path = "it/personal.rs"]
+mod personal;
 #[path = "it/process.rs"]
 mod process;
 #[path = "it/prompt.rs"]

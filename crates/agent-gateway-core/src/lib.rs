@@ -32,10 +32,12 @@ pub mod capability;
 pub mod clock;
 pub mod error;
 pub mod page;
+pub mod redaction;
 pub mod schema;
 pub mod secret;
 
-// The ports, and backends that need no other process.
+// The ports, what of them a function can be, and backends that need no other process.
+pub mod code_tool;
 pub mod in_process;
 pub mod ports;
 

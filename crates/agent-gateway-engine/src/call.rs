@@ -24,6 +24,7 @@ use crate::{
     delegate::{Delegated, delegate},
     guard::{Budget, Phase, Progress, Questions},
     past::{Asked, Calls, Settlements},
+    redact::Discretion,
     tools::{Action, BoundTool},
     workflow::{Done, Gone},
 };
@@ -206,6 +207,7 @@ async fn finish(
     started: Instant,
     within: Option<Arc<StepPlace>>,
 ) -> Result<ToolTurn> {
+    let (arguments, result) = Discretion::of(&desk.run.context).call(arguments, result);
     let form = match result {
         ToolOutput::Text(_) | ToolOutput::Json(Value::String(_)) => ResultForm::Text,
         ToolOutput::Json(_) => ResultForm::Json,
@@ -268,7 +270,10 @@ async fn make(
     };
     let (outcome, result) = match answer {
         Ok(output) => (ToolOutcome::Succeeded, output),
-        Err(error) => (ToolOutcome::Failed, failure(&tool_failure(&call.name, &error))),
+        Err(error) => {
+            let error = Discretion::of(&run.context).error(error);
+            (ToolOutcome::Failed, failure(&tool_failure(&call.name, &error)))
+        }
     };
     Ok(Made::Answer(Arguments::Object(arguments), outcome, result))
 }

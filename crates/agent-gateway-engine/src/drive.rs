@@ -88,7 +88,9 @@ pub async fn drive(run: &Run, ports: Ports<'_>, cancel: &CancellationToken) -> E
 fn opening(run: &Run, ports: Ports<'_>) -> Vec<Message> {
     let (schema, input) = (run.output_schema.as_deref(), &run.context.metadata);
     let definition = &run.agent.definition;
-    let system = Message::system(run.agent.prompt.system(ports.clock.now(), &run.setting, schema));
+    let layers = &run.agent.prompt;
+    let system = layers.system(ports.clock.now(), &run.setting, run.instructions.as_deref(), schema);
+    let system = Message::system(system);
     match &run.setting {
         Setting::Single => vec![system, Message::user(user_message(&run.message, input, definition))],
         Setting::Conversation(history) => {

@@ -11,6 +11,7 @@ mod guard;
 mod history;
 mod past;
 mod prompt;
+mod redact;
 mod run;
 mod schema;
 mod tools;

@@ -24,6 +24,8 @@ pub struct Run {
     pub context: ToolContext,
     /// The models that it asks.
     pub model: ModelPlan,
+    /// What its user wants of it beside that.
+    pub instructions: Option<Arc<str>>,
     /// What it may use.
     pub limits: Limits,
     /// What its answer must fit.

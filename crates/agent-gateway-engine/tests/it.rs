@@ -10,6 +10,8 @@ mod log;
 mod resume;
 #[path = "it/schema.rs"]
 mod schema;
+#[path = "it/speed.rs"]
+mod speed;
 #[path = "it/tools.rs"]
 mod tools;
 #[path = "it/workflow.rs"]

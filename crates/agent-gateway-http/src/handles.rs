@@ -1,5 +1,5 @@
 //! What handlers may reach.
-use agent_gateway_runtime::{Approvals, Catalogue, Executions, Gateway, Sessions};
+use agent_gateway_runtime::{Approvals, Catalogue, Executions, Gateway, Sessions, Setups};
 use axum::extract::FromRef;
 
 /// The state of every router: handlers extract the handle that they need, and never the whole gateway.
@@ -9,6 +9,7 @@ pub struct Handles {
     approvals: Approvals,
     catalogue: Catalogue,
     sessions: Sessions,
+    setups: Setups,
     limits: BodyLimits,
 }
 
@@ -28,6 +29,7 @@ impl Handles {
             approvals: gateway.approvals(),
             catalogue: gateway.catalogue(),
             sessions: gateway.sessions(),
+            setups: gateway.setups(),
             limits,
         }
     }
@@ -52,6 +54,12 @@ impl FromRef<Handles> for Approvals {
 impl FromRef<Handles> for Sessions {
     fn from_ref(handles: &Handles) -> Self {
         handles.sessions.clone()
+    }
+}
+
+impl FromRef<Handles> for Setups {
+    fn from_ref(handles: &Handles) -> Self {
+        handles.setups.clone()
     }
 }
 

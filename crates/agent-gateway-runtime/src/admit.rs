@@ -13,7 +13,9 @@ use agent_gateway_core::{
 use agent_gateway_engine::{AgentPlan, FieldError, OutputSchema};
 use serde_json::json;
 
-use crate::{Ports, Refusal, Snapshot, children::KEY_PREFIX, idempotency, run::is_empty};
+use crate::{
+    Ports, Refusal, Snapshot, children::KEY_PREFIX, idempotency, run::is_empty, settings::UserSettings,
+};
 
 /// The most characters of a message.
 pub const MAX_MESSAGE_CHARS: usize = 102_400;
@@ -33,6 +35,8 @@ pub(crate) struct Admitted {
     pub(crate) thread: Thread,
     /// Who asks.
     pub(crate) caller: Principal,
+    /// The user's settings, which the next stage looks up.
+    pub(crate) settings: UserSettings,
 }
 
 /// Where an execution runs.
@@ -65,11 +69,8 @@ pub(crate) fn admit(
     check_key(&request)?;
     check_options(&request)?;
     check_input(plan, &request)?;
-    if plan.definition.scope == AgentScope::Personal {
-        return Err(match request.principal.id() {
-            None => Refusal::IdentityRequired(agent_id.clone()),
-            Some(_) => Refusal::SetupRequired(agent_id.clone()),
-        });
+    if plan.definition.scope == AgentScope::Personal && request.principal.id().is_none() {
+        return Err(Refusal::IdentityRequired(agent_id.clone()));
     }
     // A conversation is talked in: its turns are never queued.
     let placement = match (request.mode, plan.definition.execution_mode) {
@@ -101,7 +102,8 @@ pub(crate) fn admit(
     } else {
         execution.options.departure = Departure::Detaches;
     }
-    Ok(Admitted { plan, execution, placement, thread: request.thread, caller: request.principal })
+    let (thread, caller, settings) = (request.thread, request.principal, UserSettings::default());
+    Ok(Admitted { plan, execution, placement, thread, caller, settings })
 }
 
 fn place(execution: &mut Execution, origin: Origin) {

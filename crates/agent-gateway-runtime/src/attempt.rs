@@ -13,9 +13,10 @@ use agent_gateway_engine::{AgentPlan, Past};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    approvals,
+    Refusal, approvals,
     gateway::Shared,
     scene::Scene,
+    settings::{self, UserSettings},
     unrun::{failed, log},
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Attempt {
     pub(crate) execution: Execution,
     /// The conversation.
     pub(crate) scene: Scene,
+    /// The user's settings of a personal agent, as they were when this attempt began.
+    pub(crate) settings: UserSettings,
     /// What earlier attempts got done.
     pub(crate) past: Past,
     /// Where the log of earlier attempts ends.
@@ -53,12 +56,14 @@ impl Attempt {
         plan: Arc<AgentPlan>,
         execution: Execution,
         scene: Scene,
+        settings: UserSettings,
         stored: CancellationToken,
     ) -> Self {
         Self {
             plan,
             execution,
             scene,
+            settings,
             past: Past::default(),
             last: Cursor::START,
             settled: Vec::new(),
@@ -137,11 +142,25 @@ pub(crate) async fn judge(shared: &Shared, execution: Execution) -> Result<Verdi
             ));
         }
     };
+    let settings = match settings::load(&shared.ports, &plan.definition, execution.user_id.as_ref()).await {
+        Ok(settings) => settings,
+        Err(Refusal::Failed(error)) => return Err(error),
+        Err(refusal) => return end(&refusal.to_string()),
+    };
     match Scene::reopen(&shared.ports, &execution, shared.limits.max_history).await? {
         Some(scene) => {
             let stored = CancellationToken::new();
             stored.cancel();
-            Ok(Verdict::Run(Box::new(Attempt { plan, execution, scene, past, last, settled, stored })))
+            Ok(Verdict::Run(Box::new(Attempt {
+                plan,
+                execution,
+                scene,
+                settings,
+                past,
+                last,
+                settled,
+                stored,
+            })))
         }
         None => end("the session of this execution was deleted"),
     }

@@ -18,6 +18,7 @@ use crate::{
     run::run,
     running::Seat,
     scene::{Scene, Stage},
+    settings::UserSettings,
     unrun::{end_unrun, failed},
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Beginning {
     pub(crate) plan: Arc<AgentPlan>,
     pub(crate) execution: Execution,
     pub(crate) scene: Scene,
+    pub(crate) settings: UserSettings,
     pub(crate) seat: Seat,
     /// Hears whether it is stored.
     pub(crate) told: oneshot::Sender<Result<(), Refusal>>,
@@ -60,7 +62,7 @@ impl Beginning {
     /// Asks the model while the store is writing: neither needs the other. Nothing is recorded and nobody is told anything
     /// before the execution is stored; when that fails, the run is dropped.
     async fn run_while_storing(self, is_stored: CancellationToken) -> Result<Arc<Outcome>> {
-        let Self { shared, plan, execution, scene, seat, told, .. } = self;
+        let Self { shared, plan, execution, scene, settings, seat, told, .. } = self;
         let failed = CancellationToken::new();
         let (record, stored) = (scene.clone_without_history(), execution.clone());
         // Boxed, so that what it holds is gone once the execution is stored.
@@ -78,7 +80,7 @@ impl Beginning {
                 }
             }
         });
-        let attempt = Attempt::first(plan, execution, scene, is_stored.clone());
+        let attempt = Attempt::first(plan, execution, scene, settings, is_stored.clone());
         // Boxed, because a future that is moved takes its room twice.
         let running = failed.run_until_cancelled(Box::pin(run(&shared, attempt, &seat)));
         let ((), ended) = tokio::join!(storing, running);
@@ -86,7 +88,7 @@ impl Beginning {
     }
 
     async fn store_and_run(self, is_stored: CancellationToken) -> Result<Arc<Outcome>> {
-        let Self { shared, plan, execution, scene, seat, told, left } = self;
+        let Self { shared, plan, execution, scene, settings, seat, told, left } = self;
         let scene = match claim(&shared, &execution, scene, &left).await {
             Ok(scene) => scene,
             Err(refusal) => {
@@ -96,7 +98,8 @@ impl Beginning {
         };
         is_stored.cancel();
         drop(told.send(Ok(())));
-        Box::pin(run(&shared, Attempt::first(plan, execution, scene, is_stored), &seat)).await
+        let attempt = Attempt::first(plan, execution, scene, settings, is_stored);
+        Box::pin(run(&shared, attempt, &seat)).await
     }
 }
 

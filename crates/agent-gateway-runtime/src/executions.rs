@@ -30,6 +30,7 @@ use crate::{
     live::Live,
     recovery::Care,
     scene::Scene,
+    settings::equip,
     unrun::{end_unrun, failed},
 };
 
@@ -121,6 +122,7 @@ impl Executions {
             return Err(Refusal::ShuttingDown);
         }
         let admitted = admit(request, &self.shared.snapshot.load(), &self.shared.ports)?;
+        let admitted = equip(&self.shared.ports, admitted).await?;
         let (wanted, owner) = (admitted.execution.idempotency.clone(), admitted.execution.user_id.clone());
         let (placement, delivery) = (admitted.placement, admitted.execution.options.delivery);
         let Some(wanted) = wanted else { return self.place(admitted).await };
@@ -191,7 +193,7 @@ impl Executions {
 
     /// Stores the execution and begins to run it, in a task of its own that nobody's leaving can cut in two.
     async fn launch(&self, admitted: Admitted) -> Result<Launched, Refusal> {
-        let Admitted { plan, mut execution, thread, caller, .. } = admitted;
+        let Admitted { plan, mut execution, thread, caller, settings, .. } = admitted;
         execution.instance = Some(self.shared.ports.presence.id().clone());
         let scene = Scene::open(&self.shared.ports, &thread, &execution, &caller).await?;
         let turn = match &scene {
@@ -221,7 +223,8 @@ impl Executions {
         let left = CancellationToken::new();
         let _leaving = left.clone().drop_guard();
         let (told, is_stored) = oneshot::channel();
-        let beginning = Beginning { shared: self.shared.clone(), plan, execution, scene, seat, told, left };
+        let shared = self.shared.clone();
+        let beginning = Beginning { shared, plan, execution, scene, settings, seat, told, left };
         let task =
             self.shared.tasks.spawn(info_span!("execution", id = %beginning.execution.id), async move {
                 let ended = beginning.run().await;

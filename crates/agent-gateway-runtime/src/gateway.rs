@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info_span;
 
 use crate::{
-    Approvals, Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Snapshot,
+    Approvals, Authenticator, Catalogue, Executions, Ports, Recipe, Sessions, Setups, Snapshot,
     farewell::{self, Farewell},
     handover::{self, Handover},
     presence,
@@ -171,6 +171,12 @@ impl Gateway {
     #[must_use]
     pub fn approvals(&self) -> Approvals {
         Approvals { shared: self.shared.clone(), _alive: self.alive.clone() }
+    }
+
+    /// Reads, saves and deletes users' settings of personal agents.
+    #[must_use]
+    pub fn setups(&self) -> Setups {
+        Setups { shared: self.shared.clone(), _alive: self.alive.clone() }
     }
 
     /// Reads agents, skills, tools and health.

@@ -8,6 +8,7 @@
 mod gateway;
 mod ports;
 mod recipe;
+mod seal;
 mod snapshot;
 
 // What protocols hold.
@@ -18,6 +19,7 @@ mod events;
 mod executions;
 mod refusal;
 mod sessions;
+mod setups;
 
 // One execution.
 mod admit;
@@ -30,6 +32,7 @@ mod recorder;
 mod run;
 mod running;
 mod scene;
+mod settings;
 mod turns;
 mod unrun;
 
@@ -57,5 +60,8 @@ pub use ports::Ports;
 pub use recipe::{Recipe, SchemaOverrides};
 pub use refusal::Refusal;
 pub use scene::MAX_METADATA_BYTES;
+pub use seal::{Keyring, SECRET_KEY, SECRET_KEY_OLD};
 pub use sessions::{Reach, Sessions};
-pub use snapshot::Snapshot;
+pub use settings::{MASK, MAX_INSTRUCTIONS_CHARS, MAX_SETTINGS_BYTES};
+pub use setups::{Setups, ShownSetup, sensitive_fields};
+pub use snapshot::{CODE_TOOL, Snapshot};

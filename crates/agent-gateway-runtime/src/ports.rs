@@ -10,7 +10,7 @@ use agent_gateway_core::{
     },
 };
 
-use crate::presence::Presence;
+use crate::{presence::Presence, seal::Keyring};
 
 /// Every backend that the gateway calls, ready to be called.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ pub struct Ports {
     pub(crate) queue: Arc<dyn ExecutionQueue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) keyring: Arc<Keyring>,
 }
 
 impl Ports {
@@ -34,7 +35,22 @@ impl Ports {
         persistence.prepare().await?;
         queue.prepare().await?;
         let presence = Arc::new(Presence::new()?);
-        Ok(Self { definitions, model, persistence, queue, clock: Arc::new(SystemClock), presence })
+        Ok(Self {
+            definitions,
+            model,
+            persistence,
+            queue,
+            clock: Arc::new(SystemClock),
+            presence,
+            keyring: Arc::default(),
+        })
+    }
+
+    /// With the keys for stored secrets. Without them, no secret can be stored.
+    #[must_use]
+    pub fn keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = Arc::new(keyring);
+        self
     }
 
     /// With another clock.

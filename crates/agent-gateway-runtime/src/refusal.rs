@@ -8,6 +8,8 @@ use agent_gateway_core::{
 };
 use agent_gateway_engine::FieldError;
 
+use crate::seal::{SECRET_KEY, SECRET_KEY_OLD};
+
 /// A request that was turned away before anything ran.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -22,6 +24,14 @@ pub enum Refusal {
     IdentityRequired(AgentId),
     /// The agent serves each user by their own settings, and this user made none.
     SetupRequired(AgentId),
+    /// The agent serves everyone alike: there is nothing to set up.
+    NotPersonal(AgentId),
+    /// The settings do not fit the agent's `setup_schema`, or break another rule.
+    SettingsInvalid(Vec<FieldError>),
+    /// The settings hold secrets, and the gateway has no key to seal them with.
+    SecretKeyMissing(AgentId),
+    /// The user's stored secrets cannot be opened with the gateway's key.
+    SecretsUnreadable(AgentId),
     /// A field of the request breaks a rule.
     FieldInvalid(FieldError),
     /// The input does not fit the agent's schema.
@@ -68,6 +78,20 @@ impl fmt::Display for Refusal {
                 write!(f, "Agent '{id}' is personal and needs an authenticated user")
             }
             Self::SetupRequired(id) => write!(f, "Agent '{id}' is personal and is not set up for this user"),
+            Self::NotPersonal(id) => write!(f, "Agent '{id}' is not personal: it has no settings of users"),
+            Self::SettingsInvalid(errors) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                write!(f, "Settings validation failed: {}", lines.join("; "))
+            }
+            Self::SecretKeyMissing(id) => write!(
+                f,
+                "secrets for agent '{id}' cannot be stored: the gateway's operator must set {SECRET_KEY}; nothing was saved"
+            ),
+            Self::SecretsUnreadable(id) => write!(
+                f,
+                "the stored secrets for agent '{id}' cannot be opened: the gateway's operator must set {SECRET_KEY} to the \
+                 key that they were saved with, or list that one in {SECRET_KEY_OLD}; otherwise enter the secrets again"
+            ),
             Self::FieldInvalid(error) => write!(f, "{}", error.msg),
             Self::InputInvalid(errors) => {
                 let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -125,7 +125,7 @@ async fn suspend(
 
 /// Applies every default: the request's options win over the agent, the agent over the gateway.
 fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)> {
-    let Attempt { plan, execution, mut scene, past, .. } = attempt;
+    let Attempt { plan, execution, mut scene, settings, past, .. } = attempt;
     let options = &execution.options;
     let mut limits = recipe.limits;
     if let Some(timeout) = options.timeout_ms {
@@ -138,6 +138,7 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
     if let Some(root) = &execution.root_execution_id {
         context.root_execution_id = root.clone();
     }
+    (context.user_config, context.user_secrets) = (settings.config, settings.secrets);
     context.delegates_to = plan.definition.delegates_to.named().into();
     // A conversation is free text: what an agent's answers must fit elsewhere does not hold there.
     let (setting, input, output_schema) = match &mut scene {
@@ -161,8 +162,10 @@ fn prepare(recipe: &Recipe, attempt: Attempt) -> Result<(Run, Execution, Scene)>
         Departure::Cancels => options.delivery,
     };
     let message = execution.message.as_str().into();
-    let model = plan.model.clone();
-    let run = Run { message, agent: plan, context, model, limits, output_schema, setting, delivery, past };
+    let (model, instructions) = (plan.model.clone(), settings.instructions);
+    let agent = plan;
+    let run =
+        Run { message, agent, context, model, instructions, limits, output_schema, setting, delivery, past };
     Ok((run, execution, scene))
 }
 

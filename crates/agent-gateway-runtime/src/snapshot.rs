@@ -9,7 +9,7 @@ use agent_gateway_core::{
     diagnostic::Diagnostic,
     id::{AgentId, ModelName, ToolName},
     ports::definition::DefinitionSource,
-    tool::{ToolSource, ToolSpec},
+    tool::{ToolAccess, ToolSource, ToolSpec},
 };
 use agent_gateway_engine::{
     AgentPlan, BoundTool, DELEGATE, FieldError, MadeWorkflow, ModelPlan, Named, OutputSchema, PromptLayers,
@@ -18,6 +18,10 @@ use agent_gateway_engine::{
 use indexmap::IndexMap;
 
 use crate::{Recipe, SchemaOverrides};
+
+/// The key of findings about the application's tools, after the method that takes them. An error among them is the application's,
+/// and not of a file that can be left out.
+pub const CODE_TOOL: &str = "tool";
 
 /// Everything that is served, made ready to run.
 #[derive(Debug, Default)]
@@ -55,7 +59,7 @@ impl Snapshot {
             tools.insert(delegation.spec().name.clone(), delegation);
         }
         definitions.diagnostics.extend(findings);
-        let unknown = unknown_agents(&definitions, recipe);
+        let unknown = schemas_of_nobody(&definitions, recipe);
         definitions.diagnostics.extend(unknown);
         Self { definitions, agents, tools }
     }
@@ -126,18 +130,28 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
         }
     }
     for tool in &recipe.code_tools {
-        let name = tool.spec().name.clone();
+        let spec = tool.spec();
+        let of_code = |message| Diagnostic::error("", message).key(CODE_TOOL);
+        if let Some(earlier) = bound.get(&spec.name).filter(|earlier| !is_file(earlier)) {
+            let (name, one, other) = (&spec.name, &earlier.spec().summary, &spec.summary);
+            findings.push(
+                of_code(format!(
+                    "two tools of the application are named '{name}': \"{one}\" and \"{other}\""
+                ))
+                .hint("the model calls a tool by its name: give one of them another"),
+            );
+            continue;
+        }
         match BoundTool::new(tool.clone(), JsonMap::new()) {
             Ok(tool) => {
-                if bound.insert(name.clone(), Arc::new(tool)).is_some_and(|earlier| is_file(&earlier)) {
+                if bound.insert(spec.name.clone(), Arc::new(tool)).is_some() {
                     let message =
-                        format!("the application's tool '{name}' replaces the file tool of that name");
-                    findings.push(Diagnostic::warning("", message));
+                        format!("the application's tool '{}' replaces the file tool of that name", spec.name);
+                    findings.push(Diagnostic::warning("", message).key(CODE_TOOL));
                 }
+                findings.extend(unknown_agents(spec, definitions));
             }
-            Err(error) => {
-                findings.push(unusable("", &format!("the application's tool '{name}' is not served"), &error))
-            }
+            Err(error) => findings.push(of_code(format!("the application's tool cannot be served: {error}"))),
         }
     }
     definitions.diagnostics.extend(findings);
@@ -190,6 +204,23 @@ fn delegation<'a>(
         .map(Arc::new)
 }
 
+/// The agents that a code tool allows and that are not there.
+fn unknown_agents<'a>(
+    spec: &'a ToolSpec,
+    definitions: &'a Definitions,
+) -> impl Iterator<Item = Diagnostic> + use<'a> {
+    let allowed = match &spec.access {
+        ToolAccess::Everyone => &[][..],
+        ToolAccess::Only(agents) => agents,
+    };
+    let unknown = allowed.iter().filter(|agent| !definitions.agents.contains_key(agent.as_str()));
+    unknown.map(|agent| {
+        let message =
+            format!("the application's tool '{}' allows the agent '{agent}', which is not there", spec.name);
+        Diagnostic::warning("", message).key(CODE_TOOL).hint("an agent's name is that of its directory")
+    })
+}
+
 fn is_file(tool: &BoundTool) -> bool {
     tool.spec().source == ToolSource::File
 }
@@ -219,7 +250,7 @@ fn check_skills(definitions: &mut Definitions, tools: &IndexMap<ToolName, Arc<Bo
 }
 
 /// Schemas that the application sets for agents that are not there.
-fn unknown_agents(definitions: &Definitions, recipe: &Recipe) -> Vec<Diagnostic> {
+fn schemas_of_nobody(definitions: &Definitions, recipe: &Recipe) -> Vec<Diagnostic> {
     let SchemaOverrides { input, output } = &recipe.schemas;
     let set =
         input.keys().map(|id| ("input_schema", id)).chain(output.keys().map(|id| ("output_schema", id)));
@@ -258,6 +289,9 @@ fn plan_agent(
     }
     if let Some(schema) = recipe.schemas.output.get(&agent.id) {
         definition.output_schema = Some(schema.clone());
+    }
+    if let Some(schema) = definition.setup_schema.as_deref() {
+        Schema::compile(schema).map_err(unfit("setup_schema"))?;
     }
     let input_schema =
         definition.input_schema.as_deref().map(Schema::compile).transpose().map_err(unfit("input_schema"))?;

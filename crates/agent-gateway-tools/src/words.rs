@@ -1,7 +1,7 @@
 //! What the model is told of a failure: short, and without secrets.
 use std::{borrow::Cow, collections::BTreeMap};
 
-use agent_gateway_core::{id::ToolName, secret::Secret, tool::ToolContext};
+use agent_gateway_core::{id::ToolName, redaction::Redaction, secret::Secret, tool::ToolContext};
 
 /// The most bytes that a process may answer.
 pub(crate) const LONGEST_ANSWER: usize = 8 << 20;
@@ -9,8 +9,8 @@ pub(crate) const LONGEST_ANSWER: usize = 8 << 20;
 pub(crate) const LONGEST_MESSAGE: usize = 500;
 /// The most bytes of what a handler printed that reach the log, for each call.
 const LONGEST_LOG: usize = 4096;
-/// Shorter values are not looked for: they would be found inside of ordinary words.
-const SHORTEST_SECRET: usize = 6;
+/// What stands in place of a secret.
+const MASK: &str = "[redacted]";
 
 /// `text`, cut to `most` characters.
 pub(crate) fn shorten(text: &str, most: usize) -> String {
@@ -32,13 +32,7 @@ pub(crate) fn redact<'a>(
     held: &BTreeMap<String, Secret>,
     context: &ToolContext,
 ) -> Cow<'a, str> {
-    let mut text = Cow::Borrowed(text);
-    for secret in held.values().chain(context.user_secrets.values()).map(Secret::expose) {
-        if secret.len() >= SHORTEST_SECRET && text.contains(secret) {
-            text = Cow::Owned(text.replace(secret, "[redacted]"));
-        }
-    }
-    text
+    Redaction::of(held.values().chain(context.user_secrets.values())).hide(text, MASK)
 }
 
 /// Writes the end of what a handler printed to the log.

@@ -64,8 +64,4 @@ pub(crate) const AGENT: &[(&str, &str)] = &[
     ("memory", "it remembers nothing"),
     ("retrievers", "nothing is retrieved for it"),
     ("mcp_servers", "it has no tools of MCP servers"),
-    ("setup_schema", "users cannot set it up"),
 ];
-
-/// What a personal agent does meanwhile.
-pub(crate) const PERSONAL_SCOPE: Option<&str> = Some("every call is refused until user settings are built");

@@ -12,14 +12,16 @@ use agent_gateway_core::{
     vars::Vars,
 };
 use agent_gateway_llm::{Router, provider_variable};
-use agent_gateway_runtime::{Authenticator, Gateway as Runtime, Limits, Ports, Recipe, Snapshot};
+use agent_gateway_runtime::{
+    Authenticator, CODE_TOOL, Gateway as Runtime, Keyring, Limits, Ports, Recipe, Snapshot,
+};
 use agent_gateway_tools::{FileToolSettings, FileTools};
 use agent_gateway_workspace::{ConfigReading, Env, Workspace, read_config};
 
 use crate::{
     BuildError, Gateway, backends,
     builder::{AuthChoice, Choice, Choices, Role},
-    models,
+    models, personal,
 };
 
 /// The file that most findings point to.
@@ -53,6 +55,7 @@ struct Parts {
     recipe: Recipe,
     authenticator: Option<Authenticator>,
     tools: Arc<FileTools>,
+    keyring: Keyring,
 }
 
 /// Who chose the model of agents that name none.
@@ -99,6 +102,7 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
     backends::settle(&mut config, named);
     findings.extend(diagnostics.into_iter().filter(|finding| concerns(&choices.auth, finding)));
     findings.extend(backends::check(&choices, &config));
+    let keyring = Keyring::read(&*vars);
     let (model, answerer) = choose_model(&choices, &config.model, chooser, &*vars, &mut findings);
     let (auth, authenticator) = choose_auth(&choices, &config.auth, &mut findings);
     let tools = Arc::new(FileTools::new(FileToolSettings {
@@ -114,8 +118,14 @@ pub(crate) async fn plan(mut choices: Choices) -> Plan {
         Snapshot::default()
     });
     findings.extend(answerer.check(&snapshot, &model.0));
-    let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools };
+    findings.extend(personal::check(&snapshot, &auth, &keyring));
+    let parts = Parts { source, model: answerer.model(), recipe, authenticator, tools, keyring };
     Plan { choices, config, snapshot, model, auth, findings, parts }
+}
+
+/// A faulty file harms itself alone; a faulty tool of the application keeps the gateway from starting.
+fn is_of_code(finding: &Diagnostic) -> bool {
+    finding.file.is_empty() && finding.key == CODE_TOOL
 }
 
 /// What the file says of authentication is of no concern where code decides it.
@@ -287,8 +297,14 @@ impl Plan {
 
     /// Opens the backends and starts the gateway, unless the configuration has an error.
     pub async fn start(self) -> Result<Gateway, BuildError> {
-        let fatal: Vec<Diagnostic> =
-            self.findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
+        let of_code = self.snapshot.definitions().diagnostics.iter().filter(|finding| is_of_code(finding));
+        let fatal: Vec<Diagnostic> = self
+            .findings
+            .iter()
+            .chain(of_code)
+            .filter(|finding| finding.severity == Severity::Error)
+            .cloned()
+            .collect();
         let (true, Some(authenticator)) = (fatal.is_empty(), self.parts.authenticator) else {
             return Err(BuildError::Configuration(fatal));
         };
@@ -307,6 +323,7 @@ impl Plan {
         let info = (persistence.info(), queue.info());
         check_role(role, &info)?;
         let ports = Ports::open(self.parts.source, self.parts.model, persistence, queue).await?;
+        let ports = ports.keyring(self.parts.keyring);
         let limits = Limits {
             max_running: self.config.server.max_connections.max(1),
             workers: match role {

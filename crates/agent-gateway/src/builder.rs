@@ -2,6 +2,8 @@
 use std::{marker::PhantomData, path::PathBuf, sync::Arc};
 
 use agent_gateway_core::{
+    code_tool::IntoTool,
+    diagnostic::Diagnostic,
     id::{AgentId, ModelName},
     in_process::{ApiKey, ApiKeys},
     ports::{
@@ -10,7 +12,7 @@ use agent_gateway_core::{
     },
     vars::{ProcessVars, Vars},
 };
-use agent_gateway_runtime::{Orphans, SchemaOverrides};
+use agent_gateway_runtime::{CODE_TOOL, Orphans, SchemaOverrides};
 use serde_json::Value;
 
 use crate::{BuildError, Catalog, Gateway, Plan, assemble, catalog::Opening};
@@ -45,7 +47,7 @@ pub(crate) struct Choices {
     pub(crate) reload: ReloadChoice,
     pub(crate) orphans: Orphans,
     pub(crate) role: Role,
-    pub(crate) problems: Vec<agent_gateway_core::diagnostic::Diagnostic>,
+    pub(crate) problems: Vec<Diagnostic>,
 }
 
 /// Whether code or the configuration decides.
@@ -115,7 +117,7 @@ impl GatewayBuilder<AuthUndecided> {
         match ApiKeys::new(keys) {
             Ok(keys) => self.decide(AuthChoice::Provider(Arc::new(keys))),
             Err(error) => {
-                let finding = agent_gateway_core::diagnostic::Diagnostic::error("", error.to_string());
+                let finding = Diagnostic::error("", error.to_string());
                 self.choices.problems.push(finding.key("use_api_keys"));
                 self.decide(AuthChoice::Workspace)
             }
@@ -232,9 +234,14 @@ impl<Auth> GatewayBuilder<Auth> {
         self
     }
 
-    /// Adds a tool of the application, for every agent that its access allows.
-    pub fn tool(mut self, tool: impl Tool) -> Self {
-        self.choices.tools.push(Arc::new(tool));
+    /// Adds a tool of the application, for every agent that it allows: a function with `#[tool]`, a
+    /// [`FunctionTool`](crate::code_tool::FunctionTool) or the result of making one, or any [`Tool`]. What is wrong with it comes
+    /// in the report of `build`.
+    pub fn tool(mut self, tool: impl IntoTool) -> Self {
+        match tool.into_tool() {
+            Ok(tool) => self.choices.tools.push(Arc::new(tool)),
+            Err(error) => self.choices.problems.push(Diagnostic::error("", error.to_string()).key(CODE_TOOL)),
+        }
         self
     }
 

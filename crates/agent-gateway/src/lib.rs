@@ -7,6 +7,7 @@ mod backends;
 mod builder;
 mod catalog;
 mod models;
+mod personal;
 mod report;
 
 // Having one.
@@ -28,6 +29,14 @@ pub use report::BuildError;
 #[cfg(feature = "rest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rest")))]
 pub use serve::shutdown_signal;
+
+// Tools that are functions.
+pub use agent_gateway_core::code_tool;
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use agent_gateway_macros::tool;
+/// What derives the schema of a type: `#[derive(JsonSchema)] #[schemars(crate = "agent_gateway::schemars")]`.
+pub use schemars;
 
 // The crates behind the facade, by the word of their feature.
 pub use agent_gateway_core as core;

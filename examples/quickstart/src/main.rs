@@ -1,20 +1,16 @@
 //! Builds a gateway, adds a tool, invokes an agent.
 #![expect(clippy::print_stdout, reason = "an example prints its answer")]
 use agent_gateway::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// Tells the weather of a city.
+#[tool]
+async fn weather(city: String) -> Value {
+    json!({"city": city, "sky": "clear"})
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let schema = json!({
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    });
-    let weather =
-        FunctionTool::new("weather", "Tells the weather of a city", schema, |arguments, _| async move {
-            Ok(ToolOutput::Json(json!({"city": arguments["city"], "sky": "clear"})))
-        })?;
-
     let gateway = Gateway::builder("examples/quickstart/workspace")
         .use_memory_queue()
         .tool(weather)

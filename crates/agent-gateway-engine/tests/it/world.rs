@@ -124,6 +124,7 @@ impl World {
             definition: Arc::new(definition),
         };
         let run = Run {
+            instructions: None,
             context: ToolContext::root(ExecutionId::generate(), agent.definition.id.clone()),
             agent: Arc::new(agent),
             model: model.clone(),

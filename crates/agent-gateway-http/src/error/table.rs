@@ -71,7 +71,7 @@ impl From<Error> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let message = match &refusal {
-            Refusal::InputInvalid(_) | Refusal::Failed(_) => String::new(),
+            Refusal::InputInvalid(_) | Refusal::SettingsInvalid(_) | Refusal::Failed(_) => String::new(),
             other => other.to_string(),
         };
         match refusal {
@@ -83,6 +83,17 @@ impl From<Refusal> for ApiError {
             }
             Refusal::IdentityRequired(_) => Self::new(StatusCode::UNAUTHORIZED, "auth_required", message),
             Refusal::SetupRequired(_) => Self::new(StatusCode::CONFLICT, "setup_required", message),
+            Refusal::NotPersonal(_) => Self::new(StatusCode::BAD_REQUEST, "not_personal_agent", message),
+            Refusal::SettingsInvalid(fields) => {
+                Self::validation(shortened(fields).into_iter().map(Problem::from).collect())
+            }
+            // They come back when the operator has given the gateway its key.
+            Refusal::SecretKeyMissing(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "secret_key_missing", message).retry_after(LATER)
+            }
+            Refusal::SecretsUnreadable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "secrets_unreadable", message).retry_after(LATER)
+            }
             Refusal::StreamOfQueued => Self::new(StatusCode::BAD_REQUEST, "streaming_not_supported", message),
             Refusal::SessionNotFound(_) => Self::new(StatusCode::NOT_FOUND, "session_not_found", message),
             Refusal::SessionAgentMismatch(_) => {
@@ -121,13 +132,18 @@ impl From<Refusal> for ApiError {
 /// The most characters of one sentence about the input: such a sentence may repeat the value.
 const MAX_SENTENCE: usize = 300;
 
-fn input_invalid(mut fields: Vec<FieldError>) -> ApiError {
+fn shortened(mut fields: Vec<FieldError>) -> Vec<FieldError> {
     for field in &mut fields {
         if let Some((end, _)) = field.msg.char_indices().nth(MAX_SENTENCE) {
             field.msg.truncate(end);
             field.msg.push('…');
         }
     }
+    fields
+}
+
+fn input_invalid(fields: Vec<FieldError>) -> ApiError {
+    let fields = shortened(fields);
     let message = format!("Input validation failed: {}", lines(&fields));
     let mut error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "input_validation_failed", message);
     error.0.detail = Detail::Problems(fields.iter().cloned().map(Problem::from).collect());

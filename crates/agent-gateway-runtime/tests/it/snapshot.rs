@@ -9,7 +9,7 @@ use agent_gateway_core::{
     skill::SkillDefinition,
     tool::{Approval, ToolAccess, ToolSource},
 };
-use agent_gateway_runtime::{HealthStatus, Recipe};
+use agent_gateway_runtime::{CODE_TOOL, HealthStatus, Recipe};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::json;
 
@@ -117,6 +117,37 @@ async fn schemas_of_the_application_are_checked_and_survive_a_reload() {
         assert!(nobody.3.contains("'nobody'"), "{nobody:?}");
         world.gateway.catalogue().reload().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn two_code_tools_of_one_name_are_an_error_that_names_both() {
+    let tool = |about: &str| {
+        Arc::new(FnTool::text("search", "ok").unwrap().with_spec(|spec| spec.summary = about.into()))
+    };
+    let (one, other) = (tool("Searches the pages"), tool("Searches the people"));
+    let lost = FnTool::text("lost", "ok").unwrap();
+    let lost = Arc::new(lost.with_spec(|spec| spec.access = ToolAccess::Only(vec!["nobody".to_owned()])));
+    let broken = Arc::new(FnTool::text("broken", "ok").unwrap().parameters(json!({"type": "objekt"})));
+    let world = World::start(Source::default(), ScriptedModel::new([]), |mut recipe| {
+        recipe.code_tools = vec![one, other, lost, broken];
+        recipe
+    })
+    .await;
+    let snapshot = world.gateway.catalogue().snapshot();
+    let findings = &snapshot.definitions().diagnostics;
+    let said = |severity, words: &[&str]| {
+        let fits = |text: String| words.iter().all(|word| text.contains(word));
+        findings.iter().any(|finding| {
+            finding.severity == severity && finding.key == CODE_TOOL && fits(finding.to_string())
+        })
+    };
+    assert!(
+        said(Severity::Error, &["'search'", "Searches the pages", "Searches the people"]),
+        "{findings:#?}"
+    );
+    assert!(said(Severity::Error, &["broken", "JSON Schema"]), "{findings:#?}");
+    assert!(said(Severity::Warning, &["'lost'", "'nobody'"]), "{findings:#?}");
+    assert_eq!(&*snapshot.tool("search").unwrap().summary, "Searches the pages", "the first one stays");
 }
 
 #[tokio::test]

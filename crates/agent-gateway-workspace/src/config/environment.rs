@@ -11,8 +11,8 @@ use crate::source::{
 };
 
 const PREFIX: &str = "AGENT_GATEWAY_";
-/// The key for stored secrets, which is no key of the configuration.
-const SECRET_KEY: &str = "secret_key";
+/// The keys for stored secrets, which are no keys of the configuration.
+const SECRET_KEYS: [&str; 2] = ["secret_key", "secret_key_old"];
 /// The most keys that a hint names.
 const MAX_NAMED: usize = 3;
 
@@ -44,7 +44,7 @@ fn is_key(path: &[String], name: &str, text: &str, shape: &Value, diagnostics: &
     if path.len() > 1 || shape.get(first).is_some() {
         return true;
     }
-    if first != SECRET_KEY && !is_of_a_cluster(first, text) {
+    if !SECRET_KEYS.contains(&first.as_str()) && !is_of_a_cluster(first, text) {
         let message = format!("the variable {name} sets no key");
         diagnostics.push(Diagnostic::warning("", message).hint(meant(first, shape)));
     }

@@ -148,6 +148,7 @@ fn what_would_be_unsafe_to_ignore_stops_the_start_and_the_rest_warns() {
 fn foreign_variables_are_left_alone_and_slips_are_named() {
     let vars = [
         ("AGENT_GATEWAY_SECRET_KEY", "s"),
+        ("AGENT_GATEWAY_SECRET_KEY_OLD", "s"),
         ("AGENT_GATEWAY_SERVICE_HOST", "10.0.0.1"),
         ("AGENT_GATEWAY_PORT", "tcp://10.0.0.1:80"),
         ("AGENT_GATEWAY_PORT_80_TCP", "tcp://10.0.0.1:80"),

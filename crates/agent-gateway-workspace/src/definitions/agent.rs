@@ -163,12 +163,12 @@ impl Reading<'_> {
         }
         let mut agent = AgentDefinition::new(AgentId::new(&folder.id).ok()?, document.body.as_str());
         agent.behavior = behavior.into();
+        agent.scope = self.scope(&document, &settings);
         agent.context = self.context(folder, &document, &settings.context);
         agent.model = self.model(&document, settings.model);
         agent.schedules = self.schedules(&document, settings.schedules);
         agent.notifications = notifications(settings.notifications);
         agent.memory = memory(&settings.memory);
-        agent.scope = self.scope(&document, settings.scope);
         self.not_yet(&document, support::AGENT);
         self.references.note(&document, "skills", Target::Skill, &settings.skills);
         agent.guardrails = guardrails;
@@ -230,15 +230,17 @@ impl Reading<'_> {
         ModelSettings { name: model, temperature, max_tokens, fallback }
     }
 
-    fn scope(&mut self, document: &Document, word: ScopeWord) -> AgentScope {
-        match word {
-            ScopeWord::Global => AgentScope::Global,
-            ScopeWord::Personal => {
-                if let Some(meanwhile) = support::PERSONAL_SCOPE {
-                    let message = format!("`personal` is not yet supported: {meanwhile}");
-                    self.report(document.place("scope").warning("scope", &message));
+    fn scope(&mut self, document: &Document, settings: &AgentFile) -> AgentScope {
+        match settings.scope {
+            ScopeWord::Personal => AgentScope::Personal,
+            ScopeWord::Global => {
+                if settings.setup_schema.is_some() {
+                    let key = "setup_schema";
+                    let finding =
+                        document.place(key).warning(key, "has no effect: the agent is not personal");
+                    self.report(finding.hint("write `scope: personal`, or take the key out"));
                 }
-                AgentScope::Personal
+                AgentScope::Global
             }
         }
     }

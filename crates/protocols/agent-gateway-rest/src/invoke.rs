@@ -35,7 +35,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .fails(404, "`agent_not_found`")
         .fails(409, "`setup_required`")
         .fails(422, "`validation_failed`, `input_validation_failed`, `idempotency_key_reused`")
-        .fails(503, "`agent_disabled`, `busy`, `shutting_down`, `service_unavailable`");
+        .fails(503, "`agent_disabled`, `secrets_unreadable`, `busy`, `shutting_down`, `service_unavailable`");
     routes.post("/v1/agents/{agent_id}/invoke", Access::Invoke, invoke, operation)
 }
 

@@ -18,6 +18,7 @@ mod health;
 mod invoke;
 mod reload;
 mod sessions;
+mod setups;
 mod skills;
 mod tools;
 mod usage;
@@ -33,7 +34,7 @@ pub use options::{Reload, RestOptions};
 #[must_use]
 pub fn routes(reload: Reload) -> Routes {
     let routes = Routes::new().probes();
-    let routes = invoke::routes(agents::routes(health::routes(routes)));
+    let routes = setups::routes(invoke::routes(agents::routes(health::routes(routes))));
     let routes = conversations::routes(sessions::routes(chat::routes(routes)));
     let routes = usage::routes(tools::routes(skills::routes(approvals::routes(executions::routes(routes)))));
     reload::routes(routes, reload)

@@ -30,6 +30,8 @@ mod resuming;
 mod server;
 #[path = "it/sessions.rs"]
 mod sessions;
+#[path = "it/setups.rs"]
+mod setups;
 #[path = "it/streams.rs"]
 mod streams;
 #[path = "it/usage.rs"]

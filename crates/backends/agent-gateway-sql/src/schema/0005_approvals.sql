@@ -14,7 +14,8 @@ CREATE TABLE {p}approvals (
     expires_at {time} NOT NULL,
     created_at {time} NOT NULL
 );
-CREATE INDEX ix_{x}approvals_pending ON {p}approvals (expires_at, id) WHERE status = 'pending';
+CREATE INDEX ix_{x}approvals_pending ON {p}approvals (status, expires_at, id) WHERE status = 'pending';
+CREATE INDEX ix_{x}approvals_status ON {p}approvals (status, created_at, id);
 CREATE INDEX ix_{x}approvals_newest ON {p}approvals (created_at, id);
 CREATE INDEX ix_{x}approvals_execution ON {p}approvals (execution_id, created_at, id);
 CREATE INDEX ix_{x}approvals_root ON {p}approvals (root_execution_id, created_at, id);

@@ -37,10 +37,6 @@ impl<D: Database> ApprovalStore for Stores<D> {
             .filter_some("execution_id = ?", query.execution_id.as_ref().map(|id| id.as_str()))
             .filter_some("root_execution_id = ?", query.root_execution_id.as_ref().map(|id| id.as_str()))
             .visible("user_id = ?", who);
-        // Repeats the condition of the partial index of those that wait, which are few among all that were settled.
-        if query.status == Some(ApprovalStatus::Pending) {
-            select = select.filter("status = 'pending'", []);
-        }
         if let Some(after) = &page.after {
             let (at, id) = cursor::read(LIST, after)?;
             select = select.filter("(created_at, id) < (?, ?)", [at.into(), id.as_str().into()]);

@@ -113,7 +113,7 @@ async fn no_statement_that_waits_for_people_reads_every_approval() {
     let texts = notes.texts.lock().unwrap().clone();
     let indices = [
         "ix_approvals_execution",
-        "ix_approvals_pending",
+        "ix_approvals_status",
         "ix_approvals_root",
         "ix_approvals_newest",
         "ix_approvals_pending",

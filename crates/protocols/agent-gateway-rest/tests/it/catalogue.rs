@@ -9,7 +9,7 @@ use crate::world::{ALICE, ROOT, Setup, World, definitions};
 async fn health_counts_what_is_served() {
     let world = World::new().await;
     let counts = json!({
-        "status": "ok", "agent_count": 6, "skill_count": 1, "tool_count": 2, "error_count": 0, "warning_count": 1,
+        "status": "ok", "agent_count": 6, "skill_count": 1, "tool_count": 4, "error_count": 0, "warning_count": 1,
     });
     assert_eq!(world.get("/v1/health", "").await.ok(), counts);
 }

@@ -72,7 +72,18 @@ async fn chapters_and_schemes_are_in_order() {
         document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     assert_eq!(
         tags,
-        ["Health", "Agents", "Chat", "Sessions", "Conversations", "Executions", "Tools", "Skills", "Admin"]
+        [
+            "Health",
+            "Agents",
+            "Chat",
+            "Sessions",
+            "Conversations",
+            "Executions",
+            "Tools",
+            "Skills",
+            "User Config",
+            "Admin"
+        ]
     );
     assert_eq!(world.gateway.authenticator().schemes(), [AuthScheme::Bearer, AuthScheme::ApiKey]);
     assert_eq!(

@@ -19,9 +19,10 @@ use agent_gateway_core::{
     },
     skill::{SkillDefinition, SkillStep, StepAction, ToolStep},
     tool::{Handler, ToolDefinition, ToolSource, ToolSpec},
+    vars::MapVars,
 };
 use agent_gateway_rest::{RestOptions, router};
-use agent_gateway_runtime::{Authenticator, Gateway, Limits, Ports, Recipe, Snapshot};
+use agent_gateway_runtime::{Authenticator, Gateway, Keyring, Limits, Ports, Recipe, SECRET_KEY, Snapshot};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use async_trait::async_trait;
 use axum::{
@@ -61,6 +62,9 @@ pub(crate) struct Setup {
     pub(crate) authenticator: Authenticator,
     pub(crate) persistence: Arc<dyn PersistenceBackend>,
     pub(crate) model: ScriptedModel,
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    /// The text of the key for stored secrets; empty: there is none.
+    pub(crate) secret_key: &'static str,
 }
 
 impl Default for Setup {
@@ -72,12 +76,14 @@ impl Default for Setup {
             authenticator: Authenticator::closed(vec![keys()]).unwrap(),
             persistence: Arc::new(InProcessStore::default()),
             model: ScriptedModel::always(Reply::text("hello")),
+            tools: vec![Arc::new(FnTool::text("clock", "noon").unwrap())],
+            secret_key: "correct horse battery staple",
         }
     }
 }
 
 fn keys() -> Arc<dyn AuthProvider> {
-    let user = ["agents:read", "agents:invoke", "executions:*", "sessions:*"];
+    let user = ["agents:read", "agents:configure", "agents:invoke", "executions:*", "sessions:*"];
     let keys = [
         ApiKey::new("root", ROOT),
         ApiKey::new("alice", ALICE).scopes(user),
@@ -99,8 +105,9 @@ impl Setup {
             Arc::new(InProcessQueue::default()),
         );
         let mut recipe = Recipe::new(ModelName::new("scripted/one").unwrap(), Arc::new(NoFactory));
-        recipe.code_tools = vec![Arc::new(FnTool::text("clock", "noon").unwrap())];
-        let ports = ports.await.unwrap();
+        recipe.code_tools = self.tools;
+        let keyring = Keyring::read(&MapVars::from_iter([(SECRET_KEY, self.secret_key)]));
+        let ports = ports.await.unwrap().keyring(keyring);
         let snapshot = Snapshot::read(&*source, &recipe).await.unwrap();
         let gateway = Gateway::start(ports, recipe, snapshot, self.authenticator, self.limits);
         let app = router(&gateway, &self.options).unwrap();
@@ -134,6 +141,11 @@ impl World {
     /// Runs `agent` with a short message.
     pub(crate) async fn invoke(&self, agent: &str, key: &str) -> Answer {
         self.post(&format!("/v1/agents/{agent}/invoke"), key, &json!({"message": "hi"})).await
+    }
+
+    /// Alice's request to the agent `personal`, by `invoke` or `chat`.
+    pub(crate) async fn post_to(&self, route: &str, body: Value) -> Answer {
+        self.post(&format!("/v1/agents/personal/{route}"), ALICE, &body).await
     }
 
     /// One turn: `body` has at least a message.
@@ -282,6 +294,16 @@ fn agents() -> Vec<AgentDefinition> {
     later.execution_mode = ExecutionMode::Async;
     let mut personal = agent("personal");
     personal.scope = AgentScope::Personal;
+    personal.setup_schema = Some(Arc::new(json!({
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "units": {"type": "string", "default": "metric"},
+            "api_key": {"type": "string", "minLength": 8, "sensitive": true},
+            "pin": {"type": "integer", "sensitive": true},
+        },
+        "required": ["city", "units", "api_key"],
+    })));
     let mut shaped = agent("shaped");
     shaped.input_schema = Some(Arc::new(json!({
         "type": "object",
