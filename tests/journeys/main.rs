@@ -7,4 +7,5 @@ mod example;
 mod hooks;
 mod planner;
 mod recorded_alike;
+mod workflow;
 mod world;

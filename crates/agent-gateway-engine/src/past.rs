@@ -206,7 +206,7 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
                 if turn.outcome != ToolOutcome::Refused {
                     progress.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
-                if turn.within.is_some() && !turn.is_unanswered_question() {
+                if turn.within.is_some() && turn.unanswered_question().is_none() {
                     progress.add_calls(1);
                 }
                 if let Next::Call(calls) = &mut next {

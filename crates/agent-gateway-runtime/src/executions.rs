@@ -5,7 +5,7 @@ use agent_gateway_core::{
     Error, ErrorKind, Result, Timestamp,
     execution::{
         Advanced, Cursor, Departure, EventId, Execution, ExecutionQuery, ExecutionRequest, ExecutionStatus,
-        Origin, Outcome, Reading, StopReason, Usage,
+        Origin, Outcome, Reading, StopReason, Usage, WorkflowStep, workflow_steps,
     },
     id::{AgentId, ConversationId, ExecutionId},
     page::{MAX_PAGE, Page, PageRequest},
@@ -328,6 +328,18 @@ impl Executions {
             tree.insert(0, execution);
         }
         Ok(Some(tree))
+    }
+
+    /// What the steps of its workflows did so far, of an execution that was read for the caller.
+    pub async fn workflow_steps(&self, execution: &Execution) -> Result<Vec<WorkflowStep>> {
+        let executions = self.shared.ports.persistence.executions();
+        let (mut steps, mut last) = (Vec::new(), Cursor::START);
+        loop {
+            let page = executions.log(&execution.id, last, MAX_PAGE).await?;
+            let Some(entry) = page.last() else { return Ok(steps) };
+            last = entry.sequence;
+            steps.extend(workflow_steps(&page));
+        }
     }
 
     /// The executions of a tree that fit the query, by depth and then by time; of a larger tree the newest 5 000.

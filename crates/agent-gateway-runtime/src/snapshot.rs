@@ -162,7 +162,8 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
 fn bind_workflows(definitions: &mut Definitions, tools: &mut IndexMap<ToolName, Arc<BoundTool>>) {
     let find = |name: &str| match (tools.get(name), definitions.skills.get(name)) {
         (Some(tool), _) => Named::Tool(tool.clone()),
-        (None, Some(skill)) if !skill.steps.is_empty() => Named::Workflow,
+        // The tool of that name is each agent's own.
+        (None, Some(skill)) if !skill.steps.is_empty() && name != DELEGATE => Named::Workflow,
         (None, _) => Named::Nothing,
     };
     let (mut bound, mut findings) = (Vec::new(), Vec::new());

@@ -24,5 +24,7 @@ mod stream;
 mod submit;
 #[path = "it/tree.rs"]
 mod tree;
+#[path = "it/workflow.rs"]
+mod workflow;
 #[path = "it/world.rs"]
 mod world;

@@ -227,7 +227,7 @@ pub enum ResultForm {
     Json,
 }
 
-/// What the name of an [unanswered question](ToolTurn::is_unanswered_question) begins with. No tool's name does.
+/// What the name of an [unanswered question](ToolTurn::unanswered_question) begins with. No tool's name does.
 const QUESTION: &str = "model:";
 
 impl ToolTurn {
@@ -237,10 +237,10 @@ impl ToolTurn {
         format!("{QUESTION}{model}").into()
     }
 
-    /// Whether this is no call but a question of a workflow's step that no model answered; the output says why.
+    /// The model, where this is no call but a question of a workflow's step that no model answered. The output says why.
     #[must_use]
-    pub fn is_unanswered_question(&self) -> bool {
-        self.within.is_some() && self.name.starts_with(QUESTION)
+    pub fn unanswered_question(&self) -> Option<&str> {
+        self.within.as_ref().and_then(|_| self.name.strip_prefix(QUESTION))
     }
 
     /// The result as clients see it: the tool's own value, or `{"error": ..}`.

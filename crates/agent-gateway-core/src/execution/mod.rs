@@ -8,6 +8,7 @@ mod outcome;
 mod record;
 mod request;
 mod step;
+mod workflow;
 
 pub use draft::{Draft, DraftPiece};
 pub use event::{Event, EventId, ExecutionEvent, Place, Reading};
@@ -20,3 +21,4 @@ pub use outcome::{Outcome, StopReason, Usage};
 pub use record::{Advanced, Execution, ExecutionQuery, ExecutionStatus, Fence, Transition};
 pub use request::{Departure, ExecutionRequest, Lineage, Mode, Origin, RunOptions, Target, Thread};
 pub use step::{Step, steps};
+pub use workflow::{StepKind, WorkflowStep, workflow_steps};

@@ -23,7 +23,8 @@ pub struct Step {
     pub created_at: Timestamp,
 }
 
-/// Reads the steps out of a log.
+/// Reads the steps out of a log. What a workflow did stands before the result of its call: questions as `llm_call`, calls as
+/// `tool_result` with the id `<call>/<step>/<item>`; [`workflow_steps`](super::workflow_steps) tells more.
 #[must_use]
 pub fn steps(log: &[LogEntry]) -> Vec<Step> {
     let mut steps = Vec::new();

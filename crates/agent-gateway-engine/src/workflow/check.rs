@@ -19,6 +19,8 @@ use super::{
 const MAX_FAN_OUT: usize = 10;
 /// The most steps of a workflow.
 const MAX_STEPS: usize = 100;
+/// The most bytes of a step's name, which is part of the ids and keys of its calls.
+const MAX_NAME_BYTES: usize = 100;
 /// The most findings of one workflow.
 const MAX_FINDINGS: usize = 50;
 
@@ -68,6 +70,12 @@ impl<'s> Findings<'s> {
                     format!("a step `{}` came before", step.name),
                     "",
                 );
+            }
+        }
+        for (index, step) in skill.steps.iter().enumerate() {
+            if step.name.len() > MAX_NAME_BYTES || step.name.contains(char::is_control) {
+                let message = format!("must be one line of at most {MAX_NAME_BYTES} bytes");
+                self.error(&format!("steps[{index}].name"), message, "");
             }
         }
         let mut used = BTreeSet::new();

@@ -464,3 +464,35 @@ async fn a_step_that_needs_a_person_rests_the_run_and_goes_on_from_there() {
     assert_eq!((both[0].clone(), both[2].clone()), (json!("sent"), json!("ok")));
     assert!(both[1]["error"].as_str().unwrap().contains("denied"), "{both}");
 }
+
+#[tokio::test]
+async fn ten_steps_cost_what_ten_calls_cost() {
+    let add = arithmetic("add", |a, b| a + b);
+    let steps = (0..10).map(|place| {
+        let a = if place == 0 { json!(1) } else { json!(format!("$.steps.s{}.output.result", place - 1)) };
+        step(&format!("s{place}"), StepAction::Tool(tool("add", &json!({"a": a, "b": 1}))))
+    });
+    let ten_steps = skill("ten", steps);
+    let calls = || Reply::calls((0..10).map(|n| ("add", json!({"a": n, "b": 1}))));
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..40 {
+        let mut plain = World::new([calls(), Reply::text("end")]).tool(&add);
+        plain.limits.parallel_tools = 1;
+        let flow = World::new([Reply::calls([("ten", json!({}))]), Reply::text("end")]);
+        let flow = flow.tool(&add).skill(ten_steps.clone());
+        for (world, times) in [&plain, &flow].into_iter().zip(&mut times) {
+            let started = std::time::Instant::now();
+            world.outcome().await;
+            times.push(started.elapsed());
+        }
+        assert_eq!(plain.log.events.lock().unwrap().len(), 11, "the model's turn and the calls");
+        assert_eq!(flow.log.events.lock().unwrap().len(), 12, "the same, and the workflow's own result");
+        assert_eq!(result(&flow)["output"], json!({"result": 11.0}));
+    }
+    let [plain, flow] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    println!("ten calls {plain:?}, ten steps {flow:?}");
+    assert!(flow < plain * 2 + Duration::from_millis(1), "ten calls {plain:?}, ten steps {flow:?}");
+}

@@ -117,6 +117,10 @@ fn too_much_at_once_and_names_twice_are_refused() {
     assert_eq!(findings(&long), ["E steps: has more than 100 steps"]);
     let twice = skill("flow", [calls("a", "add", &json!({})), calls("a", "add", &json!({}))]);
     assert_eq!(findings(&twice), ["E steps[1].name: a step `a` came before"]);
+    for name in ["two\nlines".to_owned(), "n".repeat(101)] {
+        let named = skill("flow", [calls(&name, "add", &json!({}))]);
+        assert_eq!(findings(&named), ["E steps[0].name: must be one line of at most 100 bytes"]);
+    }
     let bad = skill("flow", (0..100).map(|place| calls(&format!("s{place}"), "none", &json!({}))));
     assert_eq!(findings(&bad).len(), 50, "no flood of findings");
 }

@@ -137,7 +137,7 @@ impl World {
         Self::begin(Source::with([agent("helper")]), model, store, change).await
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         source: Source,
         model: ScriptedModel,
         store: Arc<InProcessStore>,

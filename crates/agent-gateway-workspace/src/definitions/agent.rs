@@ -170,11 +170,11 @@ impl Reading<'_> {
         agent.notifications = notifications(settings.notifications);
         agent.memory = memory(&settings.memory);
         self.not_yet(&document, support::AGENT);
-        self.references.note(&document, "skills", Target::Skill, &settings.skills);
+        self.references.note(&document, "skills", &Target::Skill, &settings.skills);
         agent.guardrails = guardrails;
         agent.delegates_to = settings.delegates_to.map_or(Delegates::Anyone, Delegates::Only);
         let delegates = agent.delegates_to.named();
-        self.references.note(&document, "delegates_to", Target::Delegate(folder.id.clone()), delegates);
+        self.references.note(&document, "delegates_to", &Target::Delegate(folder.id.clone()), delegates);
         agent.description = settings.description;
         agent.display_name = settings.display_name;
         agent.tags = settings.tags;

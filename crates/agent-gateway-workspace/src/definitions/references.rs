@@ -27,7 +27,7 @@ pub(super) struct References(Vec<Reference>);
 
 impl References {
     /// Notes a list of names for later.
-    pub(super) fn note(&mut self, document: &Document, key: &str, target: Target, names: &[String]) {
+    pub(super) fn note(&mut self, document: &Document, key: &str, target: &Target, names: &[String]) {
         for (index, name) in names.iter().enumerate() {
             let key = format!("{key}[{index}]");
             let place = document.place(&key).clone();

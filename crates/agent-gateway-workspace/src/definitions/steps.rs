@@ -46,7 +46,7 @@ impl Reading<'_> {
                 Ok(action) => {
                     names.insert(file.name.clone());
                     if let Some(node) = document.head.item("steps", index) {
-                        note_lines(node, format!("steps[{}]", steps.len()), &mut lines);
+                        note_lines(node, &format!("steps[{}]", steps.len()), &mut lines);
                     }
                     steps.push(SkillStep { name: file.name, action });
                 }
@@ -67,24 +67,26 @@ impl Reading<'_> {
 pub(super) type Lines = BTreeMap<String, u32>;
 
 /// Notes where a value and everything in it stands. Indices count the items that could be read.
-pub(super) fn note_lines(node: &Node, key: String, lines: &mut Lines) {
+fn note_lines(node: &Node, key: &str, lines: &mut Lines) {
     match &node.kind {
         Kind::Map(entries) => {
             for Entry { key: name, place, node } in entries {
                 let key = format!("{key}.{name}");
                 lines.extend(place.line().map(|line| (key.clone(), line)));
-                note_lines(node, key, lines);
+                note_lines(node, &key, lines);
             }
         }
         Kind::List(items) => {
             let readable = items.iter().filter(|item| item.kind != Kind::Absent);
             for (index, item) in readable.enumerate() {
-                note_lines(item, format!("{key}[{index}]"), lines);
+                note_lines(item, &format!("{key}[{index}]"), lines);
             }
         }
         Kind::Absent | Kind::Null | Kind::Scalar(_) => {}
     }
-    lines.extend(node.place.line().map(|line| (key.clone(), line)).filter(|_| !lines.contains_key(&key)));
+    if let Some(line) = node.place.line() {
+        lines.entry(key.to_owned()).or_insert(line);
+    }
 }
 
 /// A step does exactly one thing.

@@ -130,7 +130,7 @@ impl Reading<'_> {
         if agents.is_empty() {
             self.report(document.place(key).warning(key, "is empty, so no agent may use the tool"));
         }
-        self.references.note(document, key, Target::Agent, &agents);
+        self.references.note(document, key, &Target::Agent, &agents);
         Some(ToolAccess::Only(agents))
     }
 }

@@ -17,12 +17,14 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::stream;
+use crate::stream::{EVENTS, watched};
 
 mod wire;
 
-use wire::ExecutionInfo;
+use wire::{ExecutionInfo, WorkflowInfo};
 
+/// How many runs of a tree are told with their steps.
+const MAX_WITH_STEPS: usize = 100;
 /// Where the next page starts.
 pub(crate) const NEXT_CURSOR: &str = "x-next-cursor";
 
@@ -52,13 +54,14 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .returns::<ExecutionInfo<'_>>(200, "The run")
         .fails(404, "`execution_not_found`");
     let tree = Operation::new("get_workflow", Tag::Executions, "Read the tree of delegations of a run")
-        .returns_list::<ExecutionInfo<'_>>(200, "The runs of the tree, by depth and then by time")
+        .description("Each run with what the steps of its workflows did.")
+        .returns_list::<WorkflowInfo<'_>>(200, "The runs of the tree, by depth and then by time")
         .fails(404, "`execution_not_found`");
     let watch = Operation::new("stream_execution", Tag::Executions, "Watch a run")
         .description("Tells what happened so far and then what happens, until the run ends. Watching changes nothing about it.")
         .header("Last-Event-ID", "The last event that was seen, to get the rest")
         .query::<String>("last_event_id", "The same, for clients that cannot set headers")
-        .streams(stream::EVENTS)
+        .streams(EVENTS)
         .empty(204, "The run has ended, and the last event was seen")
         .fails(400, "`invalid_event_id`, `event_id_ahead`, `event_id_mismatch`")
         .fails(404, "`execution_not_found`");
@@ -140,7 +143,7 @@ async fn events(
         None => event_id(fields.text("last_event_id"))?,
     };
     let found = executions.events(&id, &caller, seen.as_ref()).await?;
-    Ok(stream::watched(found.ok_or_else(|| not_found(id.as_str()))?))
+    Ok(watched(found.ok_or_else(|| not_found(id.as_str()))?))
 }
 
 async fn workflow(
@@ -150,7 +153,12 @@ async fn workflow(
 ) -> Result<Response, ApiError> {
     let id = known(&id)?;
     let tree = executions.workflow(&id, &caller).await?.ok_or_else(|| not_found(id.as_str()))?;
-    Ok(answer(&tree))
+    let mut items = Vec::with_capacity(tree.len());
+    for (place, run) in tree.iter().enumerate() {
+        let steps = if place < MAX_WITH_STEPS { Some(executions.workflow_steps(run).await?) } else { None };
+        items.push(WorkflowInfo::new(run, steps));
+    }
+    Ok(json(StatusCode::OK, None, &items))
 }
 
 async fn cancel(

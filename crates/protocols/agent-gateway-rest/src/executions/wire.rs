@@ -1,7 +1,10 @@
 //! A stored run on the wire.
 use std::borrow::Cow;
 
-use agent_gateway_core::{JsonMap, execution::Execution};
+use agent_gateway_core::{
+    JsonMap,
+    execution::{Execution, WorkflowStep},
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -50,6 +53,69 @@ pub(super) struct ExecutionInfo<'a> {
     /// When it was accepted.
     #[schema(schema_with = time::schema)]
     created_at: Option<Instant>,
+}
+
+/// A run of a tree, with what the steps of its workflows did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WorkflowInfo<'a> {
+    #[serde(flatten)]
+    run: ExecutionInfo<'a>,
+    /// What the steps of its workflows did, in order; `null` behind the first 100 runs of a tree.
+    workflow_steps: Option<Vec<StepInfo>>,
+}
+
+/// One thing that a step of a workflow did.
+#[derive(Debug, Serialize, ToSchema)]
+struct StepInfo {
+    /// The skill that is the workflow.
+    skill: String,
+    /// The model's call of the workflow.
+    call_id: String,
+    /// The step.
+    step: String,
+    /// The place among the tools that the step calls at once; 0 where it does one thing.
+    item: u32,
+    /// `tool` or `prompt`.
+    kind: &'static str,
+    /// The tool, or the model.
+    name: String,
+    /// What the tool was given. Where that is long, its beginning as a text.
+    arguments: Value,
+    /// Whether it did it.
+    success: bool,
+    /// What it came to. Where that is long, its beginning as a text.
+    output: Value,
+    /// How long it took.
+    duration_ms: u64,
+    /// When it was recorded.
+    #[schema(schema_with = time::schema)]
+    created_at: Instant,
+}
+
+impl<'a> WorkflowInfo<'a> {
+    pub(super) fn new(run: &'a Execution, steps: Option<Vec<WorkflowStep>>) -> Self {
+        let workflow_steps = steps.map(|steps| steps.into_iter().map(StepInfo::new).collect());
+        Self { run: ExecutionInfo::new(run), workflow_steps }
+    }
+}
+
+impl StepInfo {
+    fn new(step: WorkflowStep) -> Self {
+        let WorkflowStep { place, kind, name, arguments, success, output, duration_ms, created_at } = step;
+        Self {
+            skill: place.skill.to_string(),
+            call_id: place.call_id.to_string(),
+            step: place.step.to_string(),
+            item: place.item,
+            kind: kind.as_str(),
+            name: name.to_string(),
+            arguments,
+            success,
+            output,
+            duration_ms,
+            created_at: Instant(created_at),
+        }
+    }
 }
 
 impl<'a> ExecutionInfo<'a> {

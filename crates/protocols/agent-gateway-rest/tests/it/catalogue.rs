@@ -9,7 +9,7 @@ use crate::world::{ALICE, ROOT, Setup, World, definitions};
 async fn health_counts_what_is_served() {
     let world = World::new().await;
     let counts = json!({
-        "status": "ok", "agent_count": 6, "skill_count": 1, "tool_count": 2, "error_count": 0, "warning_count": 1,
+        "status": "ok", "agent_count": 6, "skill_count": 1, "tool_count": 4, "error_count": 0, "warning_count": 1,
     });
     assert_eq!(world.get("/v1/health", "").await.ok(), counts);
 }
@@ -42,7 +42,7 @@ async fn an_agent_shows_what_its_files_say_but_no_address() {
         answer.ok(),
         json!({
             "id": "styled", "description": "Writes", "display_name": "Writer", "tags": ["text"], "version": "2",
-            "skills": ["research"], "tools": ["http-fetch"], "retrievers": ["library"], "model": "openai/gpt-4o",
+            "skills": ["research"], "tools": ["http-fetch", "research"], "retrievers": ["library"], "model": "openai/gpt-4o",
             "schedules": ["daily"], "execution_mode": "sync",
             "notifications": {"on_complete": [], "on_error": [{"channel": "webhook", "target": "ops"}], "on_timeout": []},
             "input_schema": null, "output_schema": {"type": "object"}, "context_file_count": 2,
@@ -70,6 +70,11 @@ async fn skills_and_tools_are_shown() {
     );
     assert_eq!(tools[1]["source"], "code");
     assert_eq!(world.get("/v1/tools/clock", ALICE).await.ok(), tools[1]);
+    let workflow = json!({
+        "name": "research", "description": "Looks things up", "source": "file",
+        "parameters": {"type": "object", "properties": {}},
+    });
+    assert_eq!(world.get("/v1/tools/research", ALICE).await.ok(), workflow, "a workflow is a tool as well");
     let answer = world.get("/v1/tools/none", ALICE).await;
     assert_eq!(answer.error(), (404, "tool_not_found"));
     assert_eq!(answer.json["error"]["message"], "Tool 'none' not found");

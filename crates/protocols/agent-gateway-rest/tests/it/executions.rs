@@ -116,6 +116,25 @@ async fn a_tree_contains_its_root() {
 }
 
 #[tokio::test]
+async fn a_tree_tells_what_the_steps_of_workflows_did() {
+    let replies = [Reply::calls([("research", json!({}))]), Reply::text("{}")];
+    let world = Setup { model: ScriptedModel::new(replies), ..Setup::default() }.start().await;
+    let id = run(&world, "styled").await;
+    let tree = world.get(&format!("/v1/executions/{id}/workflow"), ALICE).await.ok();
+    assert_eq!((ids(&tree), tree[0]["status"].clone()), (vec![id.clone()], json!("completed")));
+    let mut steps = tree[0]["workflow_steps"].clone();
+    let step = steps[0].as_object_mut().unwrap();
+    assert!(is_instant(&step.remove("created_at").unwrap()) && step.remove("duration_ms").unwrap().is_u64());
+    let expected = json!([{
+        "skill": "research", "call_id": "call_0", "step": "fetch", "item": 0, "kind": "tool", "name": "http-fetch",
+        "arguments": {}, "success": true, "output": "done",
+    }]);
+    assert_eq!(steps, expected);
+    let alone = world.get(&format!("/v1/executions/{id}"), ALICE).await.ok();
+    assert_eq!(alone.get("workflow_steps"), None, "only the tree tells them");
+}
+
+#[tokio::test]
 async fn a_run_under_way_is_stopped() {
     let world = Setup { model: ScriptedModel::always(Reply::hang()), ..Setup::default() }.start().await;
     let other = world.clone();
