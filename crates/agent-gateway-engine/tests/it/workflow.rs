@@ -10,7 +10,7 @@ use agent_gateway_core::{
     skill::{SkillDefinition, SkillStep, StepAction, ToolStep},
     tool::{Approval, ToolAccess, ToolOutput, ToolRetry},
 };
-use agent_gateway_engine::{Ended, Past};
+use agent_gateway_engine::Past;
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::{Value, json};
 
@@ -433,7 +433,7 @@ async fn a_step_that_needs_a_person_rests_the_run_and_goes_on_from_there() {
         )
     };
     let world = World::new([Reply::calls([("flow", json!({}))])]).tool(&guarded()).tool(&act()).skill(flow());
-    let Ended::Suspended(suspension) = world.run().await else { panic!("the run rests") };
+    let suspension = world.suspension().await;
     let asked: Vec<&str> = suspension.calls.iter().map(|call| &*call.call_id).collect();
     assert_eq!(asked, ["call_0/both/0", "call_0/both/1"]);
     assert_eq!(suspension.outcome.usage.tool_calls, 2, "the workflow itself has not come to its end");

@@ -201,10 +201,8 @@ impl World {
 
     /// How the run ended, and what the log lacks of it.
     pub(crate) async fn finished(&self) -> (Outcome, Option<LogEvent>) {
-        match self.run().await {
-            Ended::Finished { outcome, unrecorded } => (outcome, unrecorded),
-            Ended::Suspended(rest) => panic!("the run rests: {rest:?}"),
-        }
+        let Finished { outcome, unrecorded } = self.run().await;
+        (outcome, unrecorded)
     }
 
     /// The requests that reached the model.
