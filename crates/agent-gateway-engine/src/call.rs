@@ -269,7 +269,7 @@ async fn make(desk: &Desk<'_>, tool: &BoundTool, call: HookedCall, place: &CallP
         }
     };
     let (outcome, output) = match answer {
-        Ok(output) => (ToolOutcome::Succeeded, output),
+        Ok(output) => (ToolOutcome::Succeeded, Discretion::of(&run.context).output(output)),
         Err(error) => {
             let error = Discretion::of(&run.context).error(error);
             (ToolOutcome::Failed, failure(&tool_failure(tool.spec().name.as_str(), &error)))
@@ -299,7 +299,9 @@ async fn admit<'a>(
     call: &ToolCall,
     place: &CallPlace,
 ) -> Admitted<'a> {
-    if place.budget == Budget::Spent {
+    let asked = desk.settlements.of(&call.id, &call.name);
+    // A call that a person was asked about had its place before.
+    if place.budget == Budget::Spent && matches!(asked, Asked::Not) {
         return Admitted::Refused(format!(
             "the limit of {} tool calls is reached; answer with what you have",
             desk.run.limits.max_tool_calls
@@ -314,7 +316,7 @@ async fn admit<'a>(
     if !tool.spec().access.allows(&desk.run.context.agent_id) {
         return Admitted::Refused(format!("this agent may not use the tool '{}'", call.name));
     }
-    let (given, agreement) = match desk.settlements.of(&call.id) {
+    let (given, agreement) = match asked {
         Asked::Settled(ApprovalStatus::Approved, arguments, _) => {
             (Arguments::Object(arguments.clone()), Agreement::Given)
         }

@@ -34,9 +34,7 @@ struct Account {
     cost_usd: f64,
     reserved_tokens: u64,
     reserved_cost_usd: f64,
-    /// Runs that were delegated to before this process had the tree.
-    past_delegations: u32,
-    /// The keys of those since then.
+    /// The keys of the runs that were delegated to.
     delegations: HashSet<String>,
 }
 
@@ -97,13 +95,13 @@ impl Ledger {
         })
     }
 
-    /// Adds what the runs below this one consumed before this process had the tree, and how many they are. The ledgers above
-    /// have their own sums.
-    pub fn add_past(&self, tokens: u64, cost_usd: f64, delegations: u32) {
+    /// Adds what a run below this one consumed before this process had the tree, and the key that it was begun with. The
+    /// ledgers above have their own sums.
+    pub fn add_past(&self, tokens: u64, cost_usd: f64, key: &str) {
         let mut account = self.account();
         account.tokens = account.tokens.saturating_add(tokens);
         account.cost_usd += cost_usd;
-        account.past_delegations = account.past_delegations.saturating_add(delegations);
+        account.delegations.insert(key.to_owned());
     }
 
     /// Whether any limit of tokens or cost concerns this run.
@@ -128,7 +126,7 @@ impl Ledger {
             return Ok(());
         }
         let begun = u32::try_from(account.delegations.len()).unwrap_or(u32::MAX);
-        if begun.saturating_add(account.past_delegations) >= root.max_delegations {
+        if begun >= root.max_delegations {
             return Err(Reached::Delegations(root.max_delegations));
         }
         account.delegations.insert(key.to_owned());

@@ -22,6 +22,7 @@ pub(crate) struct Settlements(HashMap<Arc<str>, Settled>);
 
 #[derive(Clone, Debug)]
 struct Settled {
+    tool: Arc<str>,
     arguments: JsonMap,
     status: ApprovalStatus,
     reason: Option<Arc<str>>,
@@ -38,10 +39,12 @@ pub(crate) enum Asked<'a> {
 }
 
 impl Settlements {
-    /// What is settled of a call.
-    pub(crate) fn of(&self, call_id: &str) -> Asked<'_> {
+    /// What is settled of a call of this tool. A person agreed to a tool, not to whatever has the call's place by now.
+    pub(crate) fn of(&self, call_id: &str, name: &str) -> Asked<'_> {
         match self.0.get(call_id) {
-            Some(Settled { arguments, status, reason }) if *status != ApprovalStatus::Pending => {
+            Some(Settled { tool, arguments, status, reason })
+                if *status != ApprovalStatus::Pending && **tool == *name =>
+            {
                 Asked::Settled(*status, arguments, reason.as_deref())
             }
             _ => Asked::Not,
@@ -49,8 +52,12 @@ impl Settlements {
     }
 
     fn asked(&mut self, call: &AskedCall) {
-        let settled =
-            Settled { arguments: call.arguments.clone(), status: ApprovalStatus::Pending, reason: None };
+        let settled = Settled {
+            tool: call.tool.clone(),
+            arguments: call.arguments.clone(),
+            status: ApprovalStatus::Pending,
+            reason: None,
+        };
         self.0.insert(call.call_id.clone(), settled);
     }
 
@@ -190,6 +197,7 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
             LogEvent::ModelTurn(turn @ ModelTurn { within: Some(place), text, .. }) => {
                 charge(run, turn);
                 progress.add_step(turn);
+                progress.add_calls(1);
                 if let Next::Call(calls) = &mut next {
                     calls.done.add(place, Value::String(text.to_string()));
                 }
@@ -206,7 +214,7 @@ pub(crate) fn restore(run: &Run, progress: &mut Progress) -> Next {
                 if turn.outcome != ToolOutcome::Refused {
                     progress.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
-                if turn.within.is_some() && turn.unanswered_question().is_none() {
+                if turn.within.is_some() {
                     progress.add_calls(1);
                 }
                 if let Next::Call(calls) = &mut next {

@@ -29,11 +29,18 @@ impl Discretion {
             Arguments::Object(map) => Arguments::Object(self.map(map)),
             Arguments::Malformed(text) => Arguments::Malformed(self.text(&text)),
         };
-        let result = match result {
+        (arguments, self.output(result))
+    }
+
+    /// What a tool answered, as everybody else is told of it.
+    pub(crate) fn output(&self, output: ToolOutput) -> ToolOutput {
+        if self.0.is_empty() {
+            return output;
+        }
+        match output {
             ToolOutput::Text(text) => ToolOutput::Text(self.text(&text)),
             ToolOutput::Json(value) => ToolOutput::Json(self.value(value)),
-        };
-        (arguments, result)
+        }
     }
 
     /// The error of a tool, which is logged and told to the model.

@@ -13,6 +13,10 @@ pub enum Access {
     Scope(&'static str),
     /// Callers that hold `agents:invoke`, or `agents:invoke:<id>` for the agent of the path.
     Invoke,
+    /// Callers that hold `approvals:read`, or may decide on calls of some agent.
+    ReadApprovals,
+    /// Callers that may decide on calls of some agent: by `approvals:decide`, `approvals:decide:<agent>` or `admin`.
+    Decide,
 }
 
 /// Whether a route is part of the API's description.

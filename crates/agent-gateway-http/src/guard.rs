@@ -97,6 +97,12 @@ impl Rule {
             Access::Public | Access::Authenticated => Ok(request),
             Access::Scope(scope) if scopes.grants(scope) => Ok(request),
             Access::Scope(scope) => Err(ApiError::scope_missing(scope)),
+            Access::ReadApprovals if scopes.grants("approvals:read") || scopes.grants_decide_any() => {
+                Ok(request)
+            }
+            Access::ReadApprovals => Err(ApiError::scope_missing("approvals:read")),
+            Access::Decide if scopes.grants_decide_any() => Ok(request),
+            Access::Decide => Err(ApiError::scope_missing("approvals:decide")),
             Access::Invoke if scopes.grants("agents:invoke") => Ok(request),
             Access::Invoke => {
                 let (mut parts, body) = request.into_parts();

@@ -65,6 +65,13 @@ fn described(route: &RouteInfo, operation: &Operation, schemes: &[AuthScheme]) -
         Access::Invoke => {
             join(operation.description, "Needs the scope `agents:invoke` or `agents:invoke:{agent_id}`.")
         }
+        Access::ReadApprovals => {
+            join(operation.description, "Needs the scope `approvals:read` or one of those that may decide.")
+        }
+        Access::Decide => join(
+            operation.description,
+            "Needs the scope `approvals:decide` or `approvals:decide:{agent_id}`.",
+        ),
         Access::Public | Access::Authenticated => operation.description.to_owned(),
     };
     if !text.is_empty() {

@@ -173,7 +173,12 @@ impl Routes {
     fn warn_of_idle_public_paths(&self, options: &HttpOptions) {
         for path in &options.public_paths {
             let mut here = self.table().filter(|route| route.path == path);
-            if here.any(|route| matches!(route.access, Access::Scope(_) | Access::Invoke)) {
+            if here.any(|route| {
+                matches!(
+                    route.access,
+                    Access::Scope(_) | Access::Invoke | Access::ReadApprovals | Access::Decide
+                )
+            }) {
                 tracing::warn!(
                     path,
                     "auth.public_paths: this path needs a scope and so still needs a caller"

@@ -20,6 +20,9 @@ use crate::{
 /// The scope that lets a caller decide on every call; with `:<agent>` behind it, on those of that agent.
 pub const DECIDE: &str = "approvals:decide";
 
+/// How many pages are looked through for something that the caller may see.
+const MAX_PAGES: usize = 20;
+
 /// Reads and decides on tool calls that wait for a person. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Approvals {
@@ -40,7 +43,29 @@ impl Approvals {
             None if who.scopes().grants(DECIDE) => everything(),
             _ => who.visibility(),
         };
-        self.store().list(query, &visibility, page).await
+        let scopes = who.scopes();
+        if scopes.grants(DECIDE) || scopes.grants("admin") || !scopes.grants_decide_any() {
+            return self.store().list(query, &visibility, page).await;
+        }
+        // What may be decided on and what is owned are found in one look at all, which has an end.
+        let (limit, mut next) = (page.limit(), page);
+        let mut found = Page { items: Vec::new(), next: None };
+        for _ in 0..MAX_PAGES {
+            let looked = self.store().list(query, &everything(), next).await?;
+            let may_see = |approval: &Approval| {
+                scopes.grants_decide(approval.agent_id.as_str())
+                    || who.visibility().allows(approval.user_id.as_ref())
+            };
+            found.items.extend(looked.items.into_iter().filter(may_see));
+            found.next = looked.next;
+            match &found.next {
+                Some(place) if found.items.is_empty() => {
+                    next = PageRequest::first(limit).after(place.clone())
+                }
+                _ => break,
+            }
+        }
+        Ok(found)
     }
 
     /// One approval; `None` when there is none that the caller may see.

@@ -3,8 +3,10 @@ use std::{sync::Arc, time::Duration};
 
 use agent_gateway_core::{
     Error, ErrorKind, Result,
-    execution::{Execution, Outcome},
+    execution::{Execution, ExecutionQuery, ExecutionStatus, Outcome},
     id::ConversationId,
+    page::PageRequest,
+    principal::Principal,
 };
 use agent_gateway_engine::AgentPlan;
 use tokio::{sync::oneshot, time::Instant};
@@ -116,7 +118,8 @@ async fn claim(
     while let Err(error) = scene.store(&shared.ports, execution).await {
         let session = execution.session_id.as_ref().filter(|_| error.kind() == ErrorKind::Conflict);
         let Some(session) = session else { return Err(error.into()) };
-        if Instant::now() >= until {
+        // Nobody knows how long a person takes.
+        if Instant::now() >= until || rests(shared, session).await? {
             return Err(Refusal::SessionBusy(session.clone()));
         }
         if left.run_until_cancelled(tokio::time::sleep(TURN_PAUSE)).await.is_none() {
@@ -139,6 +142,18 @@ async fn claim(
     // The turn is this execution's: it must not stay so.
     end_unrun(shared, execution, failed("the turn could not begin")).await?;
     Err(refusal)
+}
+
+/// Whether the turn that a session has under way waits for a person.
+async fn rests(shared: &Shared, session: &ConversationId) -> Result<bool> {
+    let query = ExecutionQuery {
+        session_id: Some(session.clone()),
+        status: Some(ExecutionStatus::Suspended),
+        ..ExecutionQuery::default()
+    };
+    let everything = Principal::system().visibility();
+    let executions = shared.ports.persistence.executions();
+    Ok(!executions.list(&query, &everything, PageRequest::first(1)).await?.items.is_empty())
 }
 
 fn not_begun() -> Error {

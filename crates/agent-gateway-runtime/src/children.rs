@@ -2,8 +2,8 @@
 use std::{fmt, sync::Arc};
 
 use agent_gateway_core::{
-    Result,
-    execution::{Execution, ExecutionRequest, Lineage, Mode, Origin, RunOptions, StopReason},
+    Error, Result,
+    execution::{Execution, ExecutionRequest, Lineage, Mode, Origin, Outcome, RunOptions, StopReason},
     id::{ExecutionId, IdempotencyKey, UserId},
     principal::{AuthMethod, Principal, Scopes},
 };
@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use tracing::info_span;
 
 use crate::{
-    Completed, Executions, Refusal, Submitted,
+    Completed, Events, Executions, Refusal, Submitted,
+    events::Bond,
     gateway::{Alive, Shared},
 };
 
@@ -37,6 +38,22 @@ impl Children {
             depth: parent.delegation_depth,
             owner: parent.user_id.clone(),
         }
+    }
+
+    /// What became of the child with this key, `None` when there is none yet.
+    async fn begun_before(&self, key: &IdempotencyKey) -> Result<Option<ChildEnd>> {
+        let store = self.shared.ports.persistence.executions();
+        let Some(child) = store.find_by_key(key, self.owner.as_ref()).await? else { return Ok(None) };
+        let id = child.id.clone();
+        let outcome = match child.result.filter(|_| child.status.is_final()) {
+            Some(result) => Arc::new(serde_json::from_value(result).map_err(|error| {
+                Error::unexpected("the end of a delegated run cannot be read")
+                    .with("execution", &id)
+                    .caused_by(error)
+            })?),
+            None => Events::whole(&self.shared, &Alive::detached(), id.clone(), Bond::Free).outcome().await?,
+        };
+        Ok(Some(end(id, outcome)))
     }
 
     fn executions(&self) -> Executions {
@@ -71,21 +88,28 @@ impl Delegator for Children {
             .options(RunOptions { guardrails, ..RunOptions::default() })
             .idempotency_key(key.clone());
         // The key keeps the child when its parent's process goes away; whoever drops this call wants it to end.
-        let guard = StopChild { children: self, key: Some(key) };
+        let guard = StopChild { children: self, key: Some(key.clone()) };
+        // What an earlier attempt began is waited for, whatever its agent has come to since.
+        if let Some(end) = self.begun_before(&key).await? {
+            guard.disarm();
+            return Ok(end);
+        }
         let end = match self.executions().submit(request).await {
-            Ok(Submitted::Finished(Completed { execution_id, outcome, .. })) => match outcome.stop_reason {
-                StopReason::Suspended => ChildEnd::Rests(execution_id),
-                _ => ChildEnd::Ended(outcome),
-            },
+            Ok(Submitted::Finished(Completed { execution_id, outcome, .. })) => end(execution_id, outcome),
             Ok(_) => ChildEnd::Refused("the run was not waited for".to_owned()),
-            Err(Refusal::Failed(error)) => {
-                guard.disarm();
-                return Err(error);
-            }
+            // It may run on when the store is back: the guard sees to it that it does not.
+            Err(Refusal::Failed(error)) => return Err(error),
             Err(refusal) => ChildEnd::Refused(refusal.to_string()),
         };
         guard.disarm();
         Ok(end)
+    }
+}
+
+fn end(child: ExecutionId, outcome: Arc<Outcome>) -> ChildEnd {
+    match outcome.stop_reason {
+        StopReason::Suspended => ChildEnd::Rests(child),
+        _ => ChildEnd::Ended(outcome),
     }
 }
 

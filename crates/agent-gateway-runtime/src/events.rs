@@ -31,6 +31,7 @@ pub struct Events {
     _alive: Arc<Alive>,
     id: ExecutionId,
     reading: Reading,
+    ready: Vec<Event>,
     stage: Stage,
     source: Source,
     pause: Duration,
@@ -141,7 +142,8 @@ impl Events {
         };
         let reading = Reading::from(place);
         let (pause, until) = (SHORTEST_PAUSE, Until::Finished);
-        Self { shared, _alive: alive, id, reading, stage, source, pause, bond, until }
+        let ready = Vec::new();
+        Self { shared, _alive: alive, id, reading, ready, stage, source, pause, bond, until }
     }
 
     /// The run.
@@ -159,12 +161,12 @@ impl Events {
     /// The next events, at least one; `None` when the run has ended and everything was told, and when the gateway stops
     /// before the run ends. Safe to drop and call again.
     pub async fn next(&mut self) -> Result<Option<Vec<Event>>> {
-        let mut events = Vec::new();
+        // What was read is kept here until it is handed out.
         if self.stage == Stage::Beginning {
             self.stage = Stage::Middle;
-            events.push(Event { place: Place::START, event: ExecutionEvent::Started });
+            self.ready.push(Event { place: Place::START, event: ExecutionEvent::Started });
         }
-        while events.is_empty() {
+        while self.ready.is_empty() {
             if self.stage == Stage::Over {
                 return Ok(None);
             }
@@ -172,14 +174,18 @@ impl Events {
                 Source::Live(live, seen) => match live.wait(*seen).await {
                     News::Pieces(pieces) => {
                         *seen += pieces.len();
-                        pieces.iter().for_each(|piece| take(&mut self.reading, piece, &mut events));
+                        pieces.iter().for_each(|piece| take(&mut self.reading, piece, &mut self.ready));
                     }
                     News::Nothing | News::Closed => self.source = Source::Store,
                 },
-                Source::Store => self.read_store(&mut events).await?,
+                Source::Store => {
+                    let mut events = Vec::new();
+                    self.read_store(&mut events).await?;
+                    self.ready = events;
+                }
             }
         }
-        let is_over = match events.last().map(|event| &event.event) {
+        let is_over = match self.ready.last().map(|event| &event.event) {
             Some(ExecutionEvent::Finished(_)) => true,
             Some(ExecutionEvent::Suspended { .. }) => self.until == Until::Suspended && self.rests().await?,
             _ => false,
@@ -188,7 +194,7 @@ impl Events {
             self.stage = Stage::Over;
             self.bond = Bond::Free;
         }
-        Ok(Some(events))
+        Ok(Some(std::mem::take(&mut self.ready)))
     }
 
     /// Waits for the end of the run, or until it rests; the stop reason says which.

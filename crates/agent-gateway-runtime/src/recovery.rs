@@ -21,6 +21,7 @@ use crate::{
     outage::Outage,
     presence::{BEAT, Silent},
     requeue::Lost,
+    resumption::parent_has_ended,
     run::run,
     unrun::{end_unrun, failed},
 };
@@ -229,7 +230,18 @@ async fn recover(shared: &Arc<Shared>, mut execution: Execution, cause: Cause) -
         tracing::warn!(execution_id = %execution.id, "an interrupted execution is ended");
         return end_unrun(shared, &execution, outcome).await.map(|_| Dealt::With);
     }
-    let Ok(room) = shared.recovery.room.clone().try_acquire_owned() else { return Ok(Dealt::NotYet) };
+    if parent_has_ended(shared, &execution).await? {
+        let outcome = failed("the run that delegated to this one has ended");
+        return end_unrun(shared, &execution, outcome).await.map(|_| Dealt::With);
+    }
+    // What is delegated runs in its parent's place: parents that hold all places would wait for their children for ever.
+    let room = match execution.parent_execution_id {
+        Some(_) => None,
+        None => match shared.recovery.room.clone().try_acquire_owned() {
+            Ok(room) => Some(room),
+            Err(_) => return Ok(Dealt::NotYet),
+        },
+    };
     if start(shared, &mut execution).await? == Started::ByAnother {
         return Ok(Dealt::With);
     }

@@ -10,7 +10,10 @@ use std::{
 use agent_gateway_core::{
     Result,
     approval::ApprovalStatus,
-    execution::{Advanced, Execution, ExecutionQuery, ExecutionStatus, Fence, LogEvent, Transition},
+    execution::{
+        Advanced, Execution, ExecutionQuery, ExecutionStatus, Fence, LogEvent, Outcome, StopReason,
+        Transition, Usage,
+    },
     id::ExecutionId,
     page::{MAX_PAGE, PageRequest},
     ports::queue::Job,
@@ -23,7 +26,7 @@ use crate::{
     gateway::{Alive, Orphans, Shared},
     outage::Outage,
     recovery::is_due,
-    unrun::log,
+    unrun::{end_unrun, log},
 };
 
 /// How often every execution that rests is looked at.
@@ -115,19 +118,15 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 }
 
 async fn round(shared: &Arc<Shared>, looked: &mut Option<Instant>) -> Result<()> {
-    let mut failed = None;
     for hint in shared.resumption.take() {
         let followed = match &hint {
             Hint::MayGoOn(id) => go_on_if_ready(shared, id).await,
             Hint::HasEnded(execution) => end_children(shared, execution).await,
         };
+        // What cannot be dealt with now is found again by the look at everything.
         if let Err(error) = followed {
-            shared.resumption.keep(hint);
-            failed = Some(error);
+            tracing::warn!(?hint, ?error, "an execution could not be looked at yet");
         }
-    }
-    if let Some(error) = failed {
-        return Err(error);
     }
     if shared.limits.orphans == Orphans::Left || !is_due(*looked, EVERY) {
         return Ok(());
@@ -139,7 +138,10 @@ async fn round(shared: &Arc<Shared>, looked: &mut Option<Instant>) -> Result<()>
     loop {
         let found = shared.ports.persistence.executions().list(&query, &everything(), page).await?;
         for execution in &found.items {
-            go_on(shared, execution).await?;
+            // One that cannot be read must not keep the others from going on.
+            if let Err(error) = go_on(shared, execution).await {
+                tracing::warn!(execution_id = %execution.id, ?error, "an execution that rests could not be looked at");
+            }
         }
         match found.next {
             Some(next) => page = PageRequest::first(MAX_PAGE).after(next),
@@ -163,7 +165,15 @@ async fn go_on_if_ready(shared: &Shared, id: &ExecutionId) -> Result<()> {
 
 /// Queues an execution that rests, when nothing is left that it waits for.
 async fn go_on(shared: &Shared, execution: &Execution) -> Result<()> {
-    if execution.status != ExecutionStatus::Suspended || !is_ready(shared, execution).await? {
+    if execution.status != ExecutionStatus::Suspended {
+        return Ok(());
+    }
+    if parent_has_ended(shared, execution).await? {
+        let outcome = Outcome::new(StopReason::Cancelled, "", Usage::default());
+        let outcome = outcome.error("the run that delegated to this one has ended");
+        return end_unrun(shared, execution, outcome).await.map(drop);
+    }
+    if !is_ready(shared, execution).await? {
         return Ok(());
     }
     let ports = &shared.ports;
@@ -184,6 +194,13 @@ async fn go_on(shared: &Shared, execution: &Execution) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether nobody is left who could want what a delegated run comes to.
+pub(crate) async fn parent_has_ended(shared: &Shared, execution: &Execution) -> Result<bool> {
+    let Some(parent) = &execution.parent_execution_id else { return Ok(false) };
+    let parent = shared.ports.persistence.executions().get(parent, &everything()).await?;
+    Ok(parent.is_none_or(|parent| parent.status.is_final()))
 }
 
 async fn is_ready(shared: &Shared, execution: &Execution) -> Result<bool> {
@@ -226,9 +243,16 @@ pub(crate) async fn unfinished_children(shared: &Shared, execution: &Execution) 
             ..ExecutionQuery::default()
         };
         let executions = shared.ports.persistence.executions();
-        let found = executions.list(&query, &everything(), PageRequest::first(MAX_PAGE)).await?;
         let of_it = |child: &Execution| child.parent_execution_id.as_ref() == Some(&execution.id);
-        children.extend(found.items.into_iter().filter(of_it));
+        let mut page = PageRequest::first(MAX_PAGE);
+        loop {
+            let found = executions.list(&query, &everything(), page).await?;
+            children.extend(found.items.into_iter().filter(of_it));
+            match found.next {
+                Some(next) => page = PageRequest::first(MAX_PAGE).after(next),
+                None => break,
+            }
+        }
     }
     Ok(children)
 }

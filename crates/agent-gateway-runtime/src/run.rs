@@ -41,19 +41,19 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut attempt: Attempt, seat: &Seat)
         seat.live().clone(),
         attempt.stored.clone(),
     );
-    for event in std::mem::take(&mut attempt.settled) {
-        recorder.record(event).await?;
-    }
-    if !attempt.is_first() {
-        recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;
-    }
+    let settled = std::mem::take(&mut attempt.settled);
     let is_first = attempt.is_first();
     let parent = shared.running.ledger_of_parent(&attempt.execution);
     let (run, execution, scene) = prepare(&shared.recipe, attempt, parent.as_ref())?;
+    // Before anything is waited for: runs that it delegated to earlier may begin again at any moment.
+    seat.lend(&run.ledger);
+    for event in settled {
+        recorder.record(event).await?;
+    }
     if !is_first {
+        recorder.record(LogEvent::Reset(ResetReason::Resumed)).await?;
         add_past(ports, &execution, &run.ledger).await?;
     }
-    seat.lend(&run.ledger);
     let delegator = Children::of(shared, &execution);
     let engine_ports = EnginePorts {
         model: &*ports.model,
@@ -145,7 +145,9 @@ fn prepare(
     let options = &execution.options;
     let mut limits = recipe.limits.with(&plan.definition.guardrails);
     if let Some(timeout) = options.timeout_ms {
-        limits.timeout = Duration::from_millis(timeout);
+        // A caller may wait longer than the gateway's default, and not longer than the agent's author allows.
+        let own = plan.definition.guardrails.timeout_ms.map_or(timeout, |own| own.min(timeout));
+        limits.timeout = Duration::from_millis(own);
     }
     let limits = limits.lowered(&options.guardrails);
     let ledger = Ledger::open(&limits, parent);

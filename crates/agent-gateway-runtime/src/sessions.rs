@@ -85,7 +85,7 @@ impl Sessions {
             return Ok(false);
         }
         let executions = Executions { shared: self.shared.clone(), alive: self.alive.clone() };
-        for status in [ExecutionStatus::Running, ExecutionStatus::Queued] {
+        for status in [ExecutionStatus::Running, ExecutionStatus::Queued, ExecutionStatus::Suspended] {
             let query = ExecutionQuery {
                 session_id: Some(id.clone()),
                 status: Some(status),

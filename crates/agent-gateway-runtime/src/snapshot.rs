@@ -54,7 +54,7 @@ impl Snapshot {
             }
         }
         let is_alone = definitions.agents.len() < 2;
-        let delegation = delegation(definitions.agents.values(), &tools).filter(|_| !is_alone);
+        let delegation = delegation(definitions.agents.values()).filter(|_| !is_alone);
         if let Some(delegation) = delegation {
             tools.insert(delegation.spec().name.clone(), delegation);
         }
@@ -123,6 +123,10 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
     let mut findings = Vec::new();
     for (name, definition) in &definitions.tools {
         let file = format!("tools/{}/TOOL.md", definition.id);
+        if name.as_str() == DELEGATE {
+            findings.push(Diagnostic::error(file, taken()).hint("give it another name"));
+            continue;
+        }
         let tool = recipe.tool_factory.build(definition);
         match tool.and_then(|tool| BoundTool::new(tool, definition.defaults.clone())) {
             Ok(tool) => drop(bound.insert(name.clone(), Arc::new(tool))),
@@ -132,6 +136,10 @@ fn bind_tools(definitions: &mut Definitions, recipe: &Recipe) -> IndexMap<ToolNa
     for tool in &recipe.code_tools {
         let spec = tool.spec();
         let of_code = |message| Diagnostic::error("", message).key(CODE_TOOL);
+        if spec.name.as_str() == DELEGATE {
+            findings.push(of_code(taken()).hint("give it another name"));
+            continue;
+        }
         if let Some(earlier) = bound.get(&spec.name).filter(|earlier| !is_file(earlier)) {
             let (name, one, other) = (&spec.name, &earlier.spec().summary, &spec.summary);
             findings.push(
@@ -186,17 +194,14 @@ fn bind_workflows(definitions: &mut Definitions, tools: &mut IndexMap<ToolName, 
     definitions.diagnostics.extend(findings);
 }
 
-/// The tool by which work is handed to these agents; none where there is nobody, and where the workspace or the application
-/// has a tool of that name.
-fn delegation<'a>(
-    others: impl Iterator<Item = &'a Arc<AgentDefinition>>,
-    tools: &IndexMap<ToolName, Arc<BoundTool>>,
-) -> Option<Arc<BoundTool>> {
+fn taken() -> String {
+    format!("a tool named '{DELEGATE}' is not served: agents hand work to each other by a tool of that name")
+}
+
+/// The tool by which work is handed to these agents; none where there is nobody.
+fn delegation<'a>(others: impl Iterator<Item = &'a Arc<AgentDefinition>>) -> Option<Arc<BoundTool>> {
     let mut others = others.map(|other| (&other.id, other.description.as_str())).peekable();
     others.peek()?;
-    if tools.contains_key(DELEGATE) {
-        return None;
-    }
     let bound = delegation_spec(others).and_then(BoundTool::delegation);
     bound
         .inspect_err(|error| tracing::error!(?error, "the delegation tool could not be made"))
@@ -303,7 +308,7 @@ fn plan_agent(
             && other.availability == Availability::Enabled
             && definition.delegates_to.allows(other.id.as_str())
     });
-    own.extend(delegation(others, tools));
+    own.extend(delegation(others));
     Ok(AgentPlan {
         prompt: PromptLayers::new(definitions, &definition, recipe.max_context_file_chars),
         model: model_plan(&definition, recipe),

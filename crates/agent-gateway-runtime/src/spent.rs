@@ -10,7 +10,7 @@ use agent_gateway_core::{
 };
 use agent_gateway_engine::Ledger;
 
-use crate::Ports;
+use crate::{Ports, children::KEY_PREFIX};
 
 /// The most executions of one tree that are read.
 const MOST: usize = 5_000;
@@ -39,7 +39,12 @@ pub(crate) async fn add_past(ports: &Ports, execution: &Execution, ledger: &Arc<
         if run.status.is_final() {
             let usage = run.usage.as_ref();
             let tokens = usage.map_or(0, |usage| usage.input_tokens.saturating_add(usage.output_tokens));
-            ledger.add_past(tokens, usage.map_or(0.0, |usage| usage.cost_usd), 1);
+            let key = run.idempotency.as_ref().and_then(|held| held.key.as_str().strip_prefix(KEY_PREFIX));
+            ledger.add_past(
+                tokens,
+                usage.map_or(0.0, |usage| usage.cost_usd),
+                key.unwrap_or(run.id.as_str()),
+            );
         }
     }
     Ok(())

@@ -12,6 +12,9 @@ use async_trait::async_trait;
 
 use crate::definitions;
 
+/// Enough for the deepest file that is read, also where nothing is optimised.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
+
 /// A folder with `agents/`, `skills/` and `tools/`.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -44,9 +47,14 @@ impl Workspace {
 impl DefinitionSource for Workspace {
     async fn read(&self) -> Result<Definitions> {
         let Self { path, vars, tools } = self.clone();
-        let reading = tokio::task::spawn_blocking(move || definitions::read(&path, &*vars, &tools));
-        reading.await.map_err(|error| {
-            Error::unexpected("reading the workspace was cut off").during("workspace.read").caused_by(error)
-        })?
+        let cut_off = || Error::unexpected("reading the workspace was cut off").during("workspace.read");
+        let (tell, read) = tokio::sync::oneshot::channel();
+        // A thread of its own, because what is nested deeply needs more stack than the runtime's threads have.
+        std::thread::Builder::new()
+            .name("workspace".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || drop(tell.send(definitions::read(&path, &*vars, &tools))))
+            .map_err(|error| cut_off().caused_by(error))?;
+        read.await.map_err(|error| cut_off().caused_by(error))?
     }
 }

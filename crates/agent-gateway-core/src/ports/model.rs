@@ -211,9 +211,13 @@ impl CompletionFold {
         let mut tool_calls: Vec<ToolCall> = self.calls.into_iter().enumerate().map(call).collect();
         // What belongs to a call is found by its id, so that no two of one answer may share one.
         for place in 1..tool_calls.len() {
-            let (before, rest) = tool_calls.split_at_mut(place);
-            if before.iter().any(|earlier| earlier.id == rest[0].id) {
-                rest[0].id = format!("{}_{place}", rest[0].id).into();
+            let is_taken = |id: &str| {
+                tool_calls.iter().enumerate().any(|(other, call)| other != place && *call.id == *id)
+            };
+            if tool_calls[..place].iter().any(|earlier| earlier.id == tool_calls[place].id) {
+                let held = tool_calls[place].id.clone();
+                let free = (place..).map(|number| format!("{held}_{number}")).find(|id| !is_taken(id));
+                tool_calls[place].id = free.unwrap_or_default().into();
             }
         }
         Ok(Completion { model, text: self.text.into(), tool_calls, usage, reason })

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Action, Question, Step, StepCall, Workflow};
 use crate::{
     call::{CallPlace, Called, Desk, Waiting, call_tool, refuse},
-    guard::{Halt, count, left},
+    guard::{Budget, Halt, count, left},
     turn::{Unanswered, ask_apart},
 };
 
@@ -129,7 +129,12 @@ impl Walk<'_> {
         if let Some(output) = desk.done.output(&place) {
             return Ok(output.clone());
         }
+        let limits = &desk.run.limits;
+        let is_spent = left(limits, count(desk.calls, 1)) == Budget::Spent;
         let answer = match question.text(self.input, steps) {
+            Ok(_) if is_spent => {
+                Err(format!("the limit of {} tool calls, steps included, is reached", limits.max_tool_calls))
+            }
             Ok(text) => {
                 let messages = [Message::system(question.system.clone()), Message::user(text)];
                 let answer = ask_apart(desk.run, desk.ports, &messages).await;

@@ -12,12 +12,27 @@ const SAME_OBJECT: [&str; 8] = ["allOf", "anyOf", "oneOf", "if", "then", "else",
 pub(crate) struct SetupSchema<'a> {
     source: Option<&'a Value>,
     sensitive: BTreeSet<&'a str>,
+    others: Others,
 }
+
+/// What holds of fields that are not known to be secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Others {
+    /// They are shown.
+    #[default]
+    Plain,
+    /// The schema may mean any of them: they are secret too.
+    Secret,
+}
+
+/// Keywords that hold schemas of fields without naming them.
+const UNNAMED_FIELDS: [&str; 3] = ["patternProperties", "additionalProperties", "unevaluatedProperties"];
 
 impl<'a> SetupSchema<'a> {
     pub(crate) fn of(agent: &'a AgentDefinition) -> Self {
         let source = agent.setup_schema.as_deref();
-        Self { source, sensitive: source.map(sensitive).unwrap_or_default() }
+        let (sensitive, others) = source.map(sensitive).unwrap_or_default();
+        Self { source, sensitive, others }
     }
 
     /// The schema as it is written.
@@ -31,7 +46,7 @@ impl<'a> SetupSchema<'a> {
     }
 
     pub(crate) fn is_sensitive(&self, name: &str) -> bool {
-        self.sensitive.contains(name)
+        self.others == Others::Secret || self.sensitive.contains(name)
     }
 
     /// The values of fields that nobody set.
@@ -59,7 +74,8 @@ impl<'a> SetupSchema<'a> {
 }
 
 /// The properties that are marked `sensitive`, or in which something is. Such a field is secret as a whole.
-fn sensitive(root: &Value) -> BTreeSet<&str> {
+fn sensitive(root: &Value) -> (BTreeSet<&str>, Others) {
+    let mut others = Others::Plain;
     let (mut found, mut seen, mut open) = (BTreeSet::new(), HashSet::new(), vec![root]);
     while let Some(schema) = open.pop() {
         let Value::Object(keywords) = schema else { continue };
@@ -70,6 +86,10 @@ fn sensitive(root: &Value) -> BTreeSet<&str> {
             if holds_sensitive(root, property) {
                 found.insert(name.as_str());
             }
+        }
+        if UNNAMED_FIELDS.iter().filter_map(|key| keywords.get(*key)).any(|part| holds_sensitive(root, part))
+        {
+            others = Others::Secret;
         }
         for keyword in SAME_OBJECT {
             match keywords.get(keyword) {
@@ -82,10 +102,13 @@ fn sensitive(root: &Value) -> BTreeSet<&str> {
             }
         }
         if let Some(Value::String(place)) = keywords.get("$ref") {
-            open.extend(pointed(root, place));
+            match pointed(root, place) {
+                Some(part) => open.push(part),
+                None => others = Others::Secret,
+            }
         }
     }
-    found
+    (found, others)
 }
 
 /// Whether a schema says `sensitive` anywhere. One that refers to a place that cannot be found may.
@@ -142,9 +165,9 @@ mod tests {
                 "tree": {"properties": {"left": {"$ref": "#/$defs/tree"}}},
             },
         });
-        let found: Vec<_> = sensitive(&schema).into_iter().collect();
+        let found: Vec<_> = sensitive(&schema).0.into_iter().collect();
         assert_eq!(found, ["account", "elsewhere", "key", "late", "pin", "token"]);
-        assert!(sensitive(&json!({"$ref": "#"})).is_empty());
-        assert!(sensitive(&json!(true)).is_empty());
+        assert!(sensitive(&json!({"$ref": "#"})).0.is_empty());
+        assert!(sensitive(&json!(true)).0.is_empty());
     }
 }

@@ -35,7 +35,8 @@ const RULES: Rules = Rules {
         "output_schema",
         "setup_schema",
     ],
-    never_empty: &["enabled", "scope", "guardrails"],
+    never_empty: &["enabled", "scope", "delegates_to", "guardrails"],
+    misplaced: &[],
     hints: &[
         ("name", "the id is the folder's name; `display_name` is shown to people"),
         ("id", "the id is the folder's name"),

@@ -29,6 +29,8 @@ pub(super) struct Rules {
     pub(super) guards: &'static [&'static str],
     /// Those among them where no value at all is wrong too.
     pub(super) never_empty: &'static [&'static str],
+    /// Guards that belong elsewhere: written here they would not hold, so the entity is not served.
+    pub(super) misplaced: &'static [&'static str],
     /// What to say of keys that people write and that mean nothing here.
     pub(super) hints: &'static [(&'static str, &'static str)],
 }
@@ -142,7 +144,10 @@ impl Rules {
             Nature::WrongValue => among(self.guards),
             Nature::NoValue => among(self.never_empty),
             // A mistyped key below a guard is a guard that does not hold.
-            Nature::UnknownKey => problem.key.contains('.') && among(self.never_empty),
+            Nature::UnknownKey => {
+                (problem.key.contains('.') && among(self.never_empty))
+                    || self.misplaced.contains(&problem.key.as_str())
+            }
             Nature::OldBoolean | Nature::LooseFalse => false,
         }
     }

@@ -7,6 +7,7 @@ use super::{Reading, agent::schema, collection::Folder, document::Rules, steps::
 const RULES: Rules = Rules {
     guards: &["input_schema"],
     never_empty: &[],
+    misplaced: &[],
     hints: &[
         ("id", "the id is the folder's name"),
         ("allowed-tools", "the tools of a skill are listed under `tools`"),

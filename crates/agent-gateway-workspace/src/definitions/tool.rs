@@ -23,6 +23,7 @@ const MAX_DESCRIPTION: usize = 4000;
 const RULES: Rules = Rules {
     guards: &["name", "parameters", "permissions", "retry", "env", "timeout_ms", "http", "exec", "script"],
     never_empty: &["permissions", "retry", "http", "exec", "script"],
+    misplaced: &["allowed_agents", "require_approval"],
     hints: &[
         ("id", "the id is the folder's name"),
         ("input_schema", "the schema of the arguments is `parameters`"),

@@ -114,7 +114,7 @@ impl<'a> ApprovalInfo<'a> {
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    let read = Access::Scope("approvals:read");
+    let read = Access::ReadApprovals;
     let list_them =
         Operation::new("list_approvals", Tag::Approvals, "List tool calls that wait for a person")
             .description(
@@ -134,8 +134,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let decision = |name, summary| {
         Operation::new(name, Tag::Approvals, summary)
             .description(
-                "Needs the scope `approvals:decide`, or `approvals:decide:<agent>`. The first decision counts; the run goes on \
-                 by itself when nothing is left that it waits for.",
+                "The first decision counts; the run goes on by itself when nothing is left that it waits for.",
             )
             .returns::<ApprovalInfo<'_>>(200, "It is decided")
             .fails(404, "`approval_not_found`")
@@ -146,7 +145,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let other = decision("edit_call", "Let a tool call be made with other arguments")
         .body::<EditRequest>()
         .fails(422, "`validation_failed`, `input_validation_failed`: the arguments do not fit the tool");
-    let decide = Access::Authenticated;
+    let decide = Access::Decide;
     routes
         .get("/v1/approvals", read, list, list_them)
         .get("/v1/approvals/{approval_id}", read, get, get_one)

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 
 use agent_gateway_core::{
     JsonMap,
-    execution::{Execution, WorkflowStep},
+    execution::{Execution, ExecutionStatus, StopReason, WorkflowStep},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub(super) struct ExecutionInfo<'a> {
     agent_id: &'a str,
     /// `queued`, `running`, `suspended`, `completed`, `failed`, `cancelled` or `timeout`.
     status: &'static str,
+    /// Why it stopped; `null` while it has not.
+    stop_reason: Option<&'a str>,
     /// What the agent was told.
     message: &'a str,
     /// The structured input.
@@ -53,6 +55,13 @@ pub(super) struct ExecutionInfo<'a> {
     /// When it was accepted.
     #[schema(schema_with = time::schema)]
     created_at: Option<Instant>,
+}
+
+fn stop_reason(execution: &Execution) -> Option<&str> {
+    if execution.status == ExecutionStatus::Suspended {
+        return Some(StopReason::Suspended.as_str());
+    }
+    execution.result.as_ref()?.get("stop_reason")?.as_str()
 }
 
 /// A run of a tree, with what the steps of its workflows did.
@@ -124,6 +133,7 @@ impl<'a> ExecutionInfo<'a> {
             execution_id: execution.id.as_str(),
             agent_id: execution.agent_id.as_str(),
             status: execution.status.as_str(),
+            stop_reason: stop_reason(execution),
             message: &execution.message,
             input: execution.input.as_ref(),
             result: execution.result.as_ref().map(|result| with_content(execution, result)),

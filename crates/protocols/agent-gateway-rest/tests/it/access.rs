@@ -14,6 +14,7 @@ fn path_of(route: &RouteInfo) -> String {
         .replace("{skill_id}", "research")
         .replace("{tool_id}", "clock")
         .replace("{execution_id}", "none")
+        .replace("{approval_id}", "none")
         .replace("{session_id}", "none")
         .replace("{conversation_id}", "none")
 }
@@ -81,6 +82,11 @@ fn every_route_needs_the_scope_of_the_specification() {
         ("GET", "/v1/executions/{execution_id}/workflow", runs),
         ("GET", "/v1/executions/{execution_id}/events", runs),
         ("POST", "/v1/executions/{execution_id}/cancel", Access::Scope("executions:cancel")),
+        ("GET", "/v1/approvals", Access::ReadApprovals),
+        ("GET", "/v1/approvals/{approval_id}", Access::ReadApprovals),
+        ("POST", "/v1/approvals/{approval_id}/approve", Access::Decide),
+        ("POST", "/v1/approvals/{approval_id}/deny", Access::Decide),
+        ("POST", "/v1/approvals/{approval_id}/edit", Access::Decide),
         ("GET", "/v1/skills", agents),
         ("GET", "/v1/skills/{skill_id}", agents),
         ("GET", "/v1/tools", agents),

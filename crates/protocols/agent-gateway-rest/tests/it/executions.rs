@@ -35,6 +35,7 @@ async fn a_run_is_read_as_it_was_stored() {
             "execution_id",
             "agent_id",
             "status",
+            "stop_reason",
             "message",
             "input",
             "result",
