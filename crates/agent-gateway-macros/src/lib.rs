@@ -37,7 +37,7 @@ mod tests;
 ///     limit: u32,
 ///     context: &ToolContext,
 /// ) -> Result<Vec<Page>, SearchError> {
-///     # todo!()
+///     # Ok(Vec::new())
 /// }
 ///
 /// let gateway = Gateway::builder("./workspace").tool(search_docs);

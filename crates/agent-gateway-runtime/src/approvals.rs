@@ -103,7 +103,7 @@ impl Approvals {
         let decision = Decision { verdict, by: who.id().cloned(), at, reason };
         match self.store().decide(id, &decision).await? {
             Decided::Stored(approval) => {
-                self.shared.resumption.look_at(approval.execution_id.clone());
+                self.shared.recovery.resumption.look_at(approval.execution_id.clone());
                 Ok(*approval)
             }
             Decided::TooLate(approval) if approval.status == ApprovalStatus::Pending => {

@@ -21,7 +21,7 @@ use crate::{
     outage::Outage,
     presence::{BEAT, Silent},
     requeue::Lost,
-    resumption::parent_has_ended,
+    resumption::{Resumption, parent_has_ended},
     run::run,
     unrun::{end_unrun, failed},
 };
@@ -43,6 +43,8 @@ const KEYS_EVERY: Duration = Duration::from_secs(3600);
 pub(crate) struct Recovery {
     room: Arc<Semaphore>,
     strays: Mutex<Vec<Stray>>,
+    /// What may be there that executions rest for.
+    pub(crate) resumption: Resumption,
 }
 
 /// An execution of this process that did not come to its end.
@@ -67,6 +69,7 @@ impl Recovery {
         Self {
             room: Arc::new(Semaphore::new(workers.clamp(MIN_AT_ONCE, MAX_AT_ONCE))),
             strays: Mutex::default(),
+            resumption: Resumption::default(),
         }
     }
 

@@ -111,14 +111,14 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         tokio::select! {
             biased;
             () = stopping.cancelled() => return,
-            () = shared.resumption.told.notified() => {}
+            () = shared.recovery.resumption.told.notified() => {}
             () = tokio::time::sleep(EVERY) => {}
         }
     }
 }
 
 async fn round(shared: &Arc<Shared>, looked: &mut Option<Instant>) -> Result<()> {
-    for hint in shared.resumption.take() {
+    for hint in shared.recovery.resumption.take() {
         let followed = match &hint {
             Hint::MayGoOn(id) => go_on_if_ready(shared, id).await,
             Hint::HasEnded(execution) => end_children(shared, execution).await,

@@ -92,7 +92,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut attempt: Attempt, seat: &Seat)
     let said = scene.conclude(&execution, &mut outcome);
     farewell(&run, &outcome).await;
     let stored = recorder.settle(End { turn: unrecorded, outcome, said }).await;
-    shared.resumption.ended(&execution);
+    shared.recovery.resumption.ended(&execution);
     stored
 }
 
@@ -127,9 +127,9 @@ async fn suspend(
     let rest = Rest { approvals: approvals.collect(), options, delegated, outcome };
     let stored = recorder.suspend(rest).await?;
     // What it waits for may be there by now.
-    shared.resumption.look_at(execution.id.clone());
+    shared.recovery.resumption.look_at(execution.id.clone());
     if let Some(parent) = &execution.parent_execution_id {
-        shared.resumption.look_at(parent.clone());
+        shared.recovery.resumption.look_at(parent.clone());
     }
     Ok(stored)
 }

@@ -16,7 +16,7 @@ use crate::{Ports, gateway::Shared};
 pub(crate) async fn end_unrun(shared: &Shared, execution: &Execution, outcome: Outcome) -> Result<Advanced> {
     let ended = try_end(shared, execution, outcome.clone()).await;
     match &ended {
-        Ok(Advanced::Applied) => shared.resumption.ended_unrun(execution),
+        Ok(Advanced::Applied) => shared.recovery.resumption.ended_unrun(execution),
         Ok(_) => {}
         Err(_) => shared.recovery.note_end(execution.id.clone(), outcome),
     }

@@ -63,7 +63,7 @@ fn added_by_a_call(kind: &'static str, tool: FunctionTool) -> Duration {
         // On a thread of the runtime, whose time is measured.
         tokio::task::JoinSet::from_iter([task]).join_next().await.unwrap().unwrap()
     });
-    println!("a call of {kind} adds {added:?} of CPU");
+    eprintln!("a call of {kind} adds {added:?} of CPU");
     added
 }
 

@@ -481,7 +481,7 @@ async fn ten_steps_cost_what_ten_calls_cost() {
         let flow = World::new([Reply::calls([("ten", json!({}))]), Reply::text("end")]);
         let flow = flow.tool(&add).skill(ten_steps.clone());
         for (world, times) in [&plain, &flow].into_iter().zip(&mut times) {
-            let started = std::time::Instant::now();
+            let started = tokio::time::Instant::now();
             world.outcome().await;
             times.push(started.elapsed());
         }

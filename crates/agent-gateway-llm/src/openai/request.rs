@@ -182,7 +182,7 @@ pub(super) fn body(request: &ModelRequest, service: Service, manners: Manners) -
         response_format: request
             .output_schema
             .as_deref()
-            .filter(|_| !manners.without_schema() && !(streamed && service == Service::Groq))
+            .filter(|_| !(manners.without_schema() || (streamed && service == Service::Groq)))
             .and_then(response_format),
     };
     let bytes = serde_json::to_vec(&body)

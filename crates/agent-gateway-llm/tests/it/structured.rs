@@ -67,7 +67,7 @@ async fn a_schema_goes_to_the_providers_that_document_it() {
             for tools in [0, 1] {
                 let look =
                     ToolSpec::new(ToolName::new("look").unwrap(), "looks", json!({}), ToolSource::Code);
-                request.tools = vec![Arc::new(look); tools].into();
+                request.tools = std::iter::repeat_n(Arc::new(look), tools).collect();
                 router.complete(request.clone()).await.unwrap();
                 let format = json!({"type": "json_schema",
                     "json_schema": {"name": "answer", "schema": city(), "strict": true}});

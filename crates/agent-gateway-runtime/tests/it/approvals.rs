@@ -14,6 +14,7 @@ use agent_gateway_core::{
 use agent_gateway_runtime::{CancelOutcome, Gateway, Refusal, Submitted, Watched};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::world::{Source, World, agent, all, request, text, user};
 
@@ -242,9 +243,10 @@ async fn a_stream_ends_with_the_rest_and_a_watcher_sees_the_end() {
     assert_eq!(world.stored(&id).await.status, ExecutionStatus::Suspended);
     let watched = world.gateway.executions().events(&id, &user("ann", &[]), None).await.unwrap().unwrap();
     let Watched::Telling(_, events) = watched else { panic!("told") };
-    let watcher = tokio::spawn(all(*events));
+    let mut watcher = JoinSet::new();
+    watcher.spawn(all(*events));
     world.gateway.approvals().decide(&approval_id, Verdict::Approve, None, &boss()).await.unwrap();
-    let seen = watcher.await.unwrap();
+    let seen = watcher.join_next().await.unwrap().unwrap();
     assert!(matches!(seen.last().unwrap().event, ExecutionEvent::Finished(_)), "{seen:?}");
     let settled = |event: &ExecutionEvent| {
         matches!(event, ExecutionEvent::ApprovalSettled { status: ApprovalStatus::Approved, .. })

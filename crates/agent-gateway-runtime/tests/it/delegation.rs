@@ -14,6 +14,7 @@ use agent_gateway_core::{
 use agent_gateway_runtime::{CancelOutcome, Refusal};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::world::{Source, World, agent, request, user};
 
@@ -135,10 +136,9 @@ async fn delegates_work_at_the_same_time() {
 async fn who_cancels_a_parent_cancels_its_children() {
     let replies = [hand("worker"), Reply::hang()];
     let world = World::new([agent("boss"), agent("worker")], ScriptedModel::new(replies)).await;
-    let waiting = tokio::spawn({
-        let executions = world.gateway.executions();
-        async move { executions.submit(request("boss", "go")).await }
-    });
+    let mut waiting = JoinSet::new();
+    let executions = world.gateway.executions();
+    waiting.spawn(async move { executions.submit(request("boss", "go")).await });
     world.model.wait_for_requests(2).await;
     let everything = Principal::system();
     let page = PageRequest::first(10);
@@ -150,7 +150,7 @@ async fn who_cancels_a_parent_cancels_its_children() {
     assert_eq!(cancelled, CancelOutcome::Requested);
     assert_eq!(world.ended(&child.id).await.status, ExecutionStatus::Cancelled);
     world.model.wait_for_dropped(1).await;
-    waiting.await.unwrap().unwrap();
+    waiting.join_next().await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
