@@ -27,7 +27,7 @@ async fn an_application_invokes_cancels_and_reloads() {
     let ids: Vec<String> = gateway.agents().iter().map(|agent| agent.id.to_string()).collect();
     assert_eq!(
         (ids.join(" "), gateway.skills().len(), gateway.tools().len()),
-        ("helper second".to_owned(), 0, 0)
+        ("helper second".to_owned(), 0, 1)
     );
     gateway.shutdown().await.unwrap();
 }
