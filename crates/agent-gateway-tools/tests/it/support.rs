@@ -141,8 +141,11 @@ pub(crate) async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Whether the process runs. One that is dead and not yet collected does not.
 pub(crate) fn runs(pid: i64) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
-    stat.is_ok_and(|stat| !stat.contains(") Z "))
+    let process = Path::new("/proc").join(pid.to_string());
+    let Ok(stat) = fs::read_to_string(process.join("stat")) else { return false };
+    // A process whose first thread has ended runs on for as long as another one has not.
+    let threads = fs::read_dir(process.join("task")).map_or(0, Iterator::count);
+    !stat.contains(") Z ") || threads > 1
 }
 
 /// The process ids that a handler wrote into `file`, one on each line.
