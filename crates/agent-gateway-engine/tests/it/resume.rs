@@ -2,10 +2,12 @@
 use std::sync::Arc;
 
 use agent_gateway_core::{
-    Timestamp,
+    JsonMap, Timestamp,
+    approval::{ApprovalStatus, AskedCall},
     execution::{Cursor, LogEntry, LogEvent, StopReason},
+    id::ApprovalId,
     message::Message,
-    tool::ToolRetry,
+    tool::{Approval, ToolRetry},
 };
 use agent_gateway_engine::Past;
 use agent_gateway_testkit::scripted::{FnTool, Reply};
@@ -84,4 +86,34 @@ async fn an_answer_that_missed_its_schema_keeps_its_one_more_chance() {
     let outcome = again.outcome().await;
     assert_eq!((outcome.stop_reason, outcome.output), (StopReason::Completed, Some(json!({}))));
     assert_eq!(conversation(&again), conversation(&world));
+}
+
+#[tokio::test]
+async fn a_person_agrees_to_a_tool_and_not_to_whatever_has_its_place_by_now() {
+    let arguments: JsonMap = [("n".to_owned(), json!(1))].into_iter().collect();
+    let asked = AskedCall { call_id: "call_0".into(), tool: "quote".into(), arguments, question: None };
+    let guarded = |name: &str| {
+        let tool = FnTool::text(name, "done").unwrap();
+        Arc::new(tool.with_spec(|spec| spec.approval = Approval::Required))
+    };
+    for (name, is_called) in [("quote", true), ("transfer", false)] {
+        let first = World::new([Reply::calls([(name, json!({"n": 1}))])]).tool(&guarded(name));
+        first.suspension().await;
+        let mut log = first.log.events.lock().unwrap().clone();
+        let (approval_id, call_id) = (ApprovalId::generate(), asked.call_id.clone());
+        let call = asked.clone();
+        let expires_at = Timestamp::MAX;
+        log.push(LogEvent::ApprovalRequested { approval_id: approval_id.clone(), call, expires_at });
+        let status = ApprovalStatus::Approved;
+        log.push(LogEvent::ApprovalSettled { approval_id, call_id, status, decision: None });
+        let tool = guarded(name);
+        let mut again = World::new([Reply::text("end")]).tool(&tool);
+        again.past = Past::read(entries(&log)).unwrap();
+        if is_called {
+            again.outcome().await;
+        } else {
+            assert_eq!(&*again.suspension().await.calls[0].tool, name);
+        }
+        assert_eq!(tool.calls().len(), usize::from(is_called), "{name}");
+    }
 }

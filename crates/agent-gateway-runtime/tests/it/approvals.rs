@@ -317,3 +317,18 @@ async fn many_rests_are_no_interruptions() {
     assert_eq!(ended.result.unwrap()["raw_text"], "paid eight times");
     assert_eq!(tool.calls().len(), 8);
 }
+
+#[tokio::test]
+async fn a_session_whose_turn_rests_is_busy_at_once_and_its_deletion_ends_that_turn() {
+    let world = world(vec![Arc::new(pay())], [wants_to_pay(1)]).await;
+    let turn = world.finish(request("helper", "pay").thread(Thread::New)).await;
+    let session = turn.session_id.unwrap();
+    tokio::time::pause();
+    let asked = tokio::time::Instant::now();
+    let next = world.submit(request("helper", "and?").thread(Thread::Existing(session.clone()))).await;
+    assert!(matches!(next, Err(Refusal::SessionBusy(_))), "{next:?}");
+    assert!(asked.elapsed() < std::time::Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(world.gateway.sessions().delete(&session, &user("ann", &[])).await.unwrap());
+    assert_eq!(world.ended(&turn.execution_id).await.status, ExecutionStatus::Cancelled);
+    assert!(pending(&world.gateway).await.is_empty());
+}

@@ -11,7 +11,7 @@ use agent_gateway_core::{
     principal::Principal,
     tool::Approval as Needs,
 };
-use agent_gateway_runtime::{CancelOutcome, Refusal};
+use agent_gateway_runtime::{CancelOutcome, Recipe, Refusal};
 use agent_gateway_testkit::scripted::{FnTool, Reply, ScriptedModel};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -227,4 +227,52 @@ async fn no_caller_takes_the_key_of_a_child() {
     let key = IdempotencyKey::new("delegation:x-1-0").unwrap();
     let refused = world.submit(request("helper", "go").idempotency_key(key)).await.unwrap_err();
     assert!(matches!(refused, Refusal::FieldInvalid(_)), "{refused}");
+}
+
+/// A coordinator whose worker waits for a person.
+async fn waiting_worker(replies: impl IntoIterator<Item = Reply>, change: impl FnOnce(&mut Recipe)) -> World {
+    let tool = FnTool::text("pay", "paid").unwrap().with_spec(|spec| spec.approval = Needs::Required);
+    let hang = FnTool::new("hang", |_, _| std::future::pending()).unwrap();
+    let source = Source::with([agent("boss"), agent("worker")]);
+    World::start(source, ScriptedModel::new(replies), |mut recipe| {
+        recipe.code_tools = vec![Arc::new(tool), Arc::new(hang)];
+        change(&mut recipe);
+        recipe
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_child_that_rests_does_not_outlive_a_parent_that_runs_out_of_time() {
+    let both = hand("worker").call("hang", &json!({}));
+    let world = waiting_worker([both, Reply::calls([("pay", json!({}))])], |_| {}).await;
+    tokio::time::pause();
+    let mut limited = request("boss", "go");
+    limited.options.timeout_ms = Some(2_000);
+    let done = world.finish(limited).await;
+    assert_eq!(done.outcome.stop_reason, StopReason::Timeout);
+    let root = world.stored(&done.execution_id).await;
+    let child = tree(&world, &root).await[1].id.clone();
+    while !world.stored(&child).await.status.is_final() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(world.stored(&child).await.status, ExecutionStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_child_that_rested_is_not_counted_twice() {
+    let replies = [
+        hand("worker"),
+        Reply::calls([("pay", json!({}))]),
+        Reply::text("child has paid"),
+        Reply::text("parent knows"),
+    ];
+    let world = waiting_worker(replies, |recipe| recipe.limits.max_delegations = 1).await;
+    let done = world.finish(request("boss", "go")).await;
+    let decider = user("eve", &["approvals:decide:worker"]);
+    let approvals = world.gateway.approvals();
+    let found = approvals.list(&ApprovalQuery::default(), &decider, PageRequest::first(9)).await.unwrap();
+    approvals.decide(&found.items[0].id, Verdict::Approve, None, &decider).await.unwrap();
+    assert_eq!(world.ended(&done.execution_id).await.result.unwrap()["raw_text"], "parent knows");
+    assert!(told(&world).contains("child has paid"), "{}", told(&world));
 }

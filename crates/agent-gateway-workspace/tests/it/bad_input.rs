@@ -329,3 +329,32 @@ fn the_number_of_findings_is_bounded_and_errors_stay() {
     assert_eq!(found.diagnostics.len(), 1_001);
     assert_eq!(found.error_count(), 2, "the broken agent, and that there is more");
 }
+
+#[test]
+fn a_file_that_nests_deeper_than_anything_sensible_is_told_and_harms_nobody() {
+    let nested = |levels: usize| {
+        let mut text = "---\nzzz:\n".to_owned();
+        for level in 1..levels {
+            text.push_str(&format!("{}a:\n", "  ".repeat(level)));
+        }
+        format!("{text}---\nYou help.\n")
+    };
+    for levels in [40, 60, 63, 65, 200, 2_000] {
+        let deep = nested(levels);
+        let found =
+            workspace([("agents/deep/AGENT.md", deep.as_str()), ("agents/well/AGENT.md", "You help.")])
+                .read();
+        assert!(found.agents.contains_key("well"), "{levels}");
+        assert!(!findings(&found).is_empty(), "{levels}");
+    }
+}
+
+#[test]
+fn a_guard_in_the_wrong_place_keeps_the_tool_from_being_served() {
+    for key in ["require_approval: true", "allowed_agents: [a]"] {
+        let file = format!("---\ndescription: Pays\n{key}\n---\nPays.");
+        let found = workspace([("tools/pay/TOOL.md", file.as_str()), ("tools/pay/handler.py", "")]).read();
+        assert!(found.tools.is_empty(), "{key}");
+        assert!(text(&found).contains("permissions"), "{}", text(&found));
+    }
+}

@@ -45,6 +45,8 @@ enum Went {
 
 /// What the exit code of the command says of a turn that was stopped.
 const STOPPED: u8 = 4;
+/// The exit code of a turn that waits for a person.
+const WAITS: u8 = 3;
 
 pub(super) struct Talk<'a> {
     gateway: &'a Gateway,
@@ -185,6 +187,13 @@ impl<'a> Talk<'a> {
                     self.count(outcome);
                     return Ok(asked.map_or_else(|| went(outcome), |word| stopped(word, manner)));
                 }
+            }
+            if turn.events.is_over() {
+                printer.end_line()?;
+                aside(
+                    "the turn goes on in a gateway on this database, once somebody decides there on /v1/approvals",
+                );
+                return Ok(Went::Badly(WAITS));
             }
         }
     }
