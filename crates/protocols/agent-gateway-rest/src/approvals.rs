@@ -4,6 +4,7 @@ use agent_gateway_core::{
     approval::{Approval, ApprovalQuery, ApprovalStatus, MAX_REASON_CHARS, Verdict},
     id::{AgentId, ApprovalId, ExecutionId},
     page::{MAX_PAGE, PageCursor, PageRequest},
+    principal::Principal,
 };
 use agent_gateway_http::{
     Access, ApiError, Caller, Fields, Operation, OptionalJsonObject, PathId, Problem, Problems, QueryFields,
@@ -145,13 +146,13 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let other = decision("edit_call", "Let a tool call be made with other arguments")
         .body::<EditRequest>()
         .fails(422, "`validation_failed`, `input_validation_failed`: the arguments do not fit the tool");
-    let decide = Access::Decide;
+    let rule = Access::Decide;
     routes
         .get("/v1/approvals", read, list, list_them)
         .get("/v1/approvals/{approval_id}", read, get, get_one)
-        .post("/v1/approvals/{approval_id}/approve", decide, approve, yes)
-        .post("/v1/approvals/{approval_id}/deny", decide, deny, no)
-        .post("/v1/approvals/{approval_id}/edit", decide, edit, other)
+        .post("/v1/approvals/{approval_id}/approve", rule, approve, yes)
+        .post("/v1/approvals/{approval_id}/deny", rule, deny, no)
+        .post("/v1/approvals/{approval_id}/edit", rule, edit, other)
 }
 
 async fn list(
@@ -211,8 +212,7 @@ async fn approve(
     OptionalJsonObject(body): OptionalJsonObject,
 ) -> Result<Response, ApiError> {
     let reason = reason(&mut Fields::new(body, &["body"]))?;
-    let decided = approvals.decide(&known(&id)?, Verdict::Approve, reason, &caller).await?;
-    Ok(json(StatusCode::OK, None, &ApprovalInfo::new(&decided)))
+    decide(&approvals, &caller, &id, (Verdict::Approve, reason)).await
 }
 
 async fn deny(
@@ -222,8 +222,7 @@ async fn deny(
     OptionalJsonObject(body): OptionalJsonObject,
 ) -> Result<Response, ApiError> {
     let reason = reason(&mut Fields::new(body, &["body"]))?;
-    let decided = approvals.decide(&known(&id)?, Verdict::Deny, reason, &caller).await?;
-    Ok(json(StatusCode::OK, None, &ApprovalInfo::new(&decided)))
+    decide(&approvals, &caller, &id, (Verdict::Deny, reason)).await
 }
 
 async fn edit(
@@ -241,7 +240,16 @@ async fn edit(
         return Err(ApiError::validation(vec![Problem::new("missing", loc, "Field required")]));
     };
     let reason = reason(&mut fields)?;
-    let decided = approvals.decide(&known(&id)?, Verdict::Edit { arguments }, reason, &caller).await?;
+    decide(&approvals, &caller, &id, (Verdict::Edit { arguments }, reason)).await
+}
+
+async fn decide(
+    approvals: &Approvals,
+    caller: &Principal,
+    id: &PathId<Word>,
+    (verdict, reason): (Verdict, Option<String>),
+) -> Result<Response, ApiError> {
+    let decided = approvals.decide(&known(id)?, verdict, reason, caller).await?;
     Ok(json(StatusCode::OK, None, &ApprovalInfo::new(&decided)))
 }
 
